@@ -1,0 +1,59 @@
+# Everything runs in .venv, which the first target makes; nothing outside this folder is changed.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo up test check format bench coverage constraints clean
+
+help: ## show the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
+		printf '  make %-12s %s\n' "$$name" "$$what"; done
+
+install: $(STAMP) ## make .venv: the package (editable), Airflow, and what the tests need
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; found: $$($(PYTHON) --version). Set PYTHON=..."; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt pip hatchling editables
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation \
+		--editable '.[airflow,parquet]' --group dev
+	@touch $@
+
+demo: $(STAMP) ## run a whole job in a real Airflow against a bundled job server, and check the result
+	@$(BIN)/python -m airflow_asyncjob.testing.demo
+
+up: $(STAMP) ## the same, left open in the browser until Ctrl-C
+	@$(BIN)/python -m airflow_asyncjob.testing.demo --keep-open
+
+test: $(STAMP) ## all tests, those with a real Airflow and real servers among them
+	$(BIN)/python -m pytest -q
+
+check: $(STAMP) ## formatting, lint, types, layers, generated pages
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python docs/generate.py --check
+
+format: $(STAMP) ## format the code, and fix what the linter can fix
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(STAMP) ## what a DAG file pays for importing the operators, and what large downloads cost
+	@$(BIN)/python benchmarks/import_cost.py
+	@$(BIN)/python benchmarks/results.py
+
+coverage: $(STAMP) ## coverage of the tests that need no Airflow and no server
+	$(BIN)/python -m pytest -q -m 'not airflow and not server and not slow' --cov --cov-report=term
+
+constraints: ## write constraints.txt anew from what .venv holds now
+	@{ echo "# The versions that 'make install' takes. 'make constraints' writes this file anew from .venv."; \
+		$(BIN)/python -m pip freeze --all --exclude-editable | grep -v -i '^setuptools==' | sort -f; } > constraints.new
+	@mv constraints.new constraints.txt
+
+clean: ## remove everything that the other targets made
+	rm -rf .venv .demo .airflow .servers build dist .coverage coverage.xml
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
