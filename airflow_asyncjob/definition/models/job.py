@@ -1,0 +1,97 @@
+"""AsyncJob: a whole definition."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from airflow_asyncjob.definition.models.auth import Auth
+from airflow_asyncjob.definition.models.base import Model, mistakes
+from airflow_asyncjob.definition.models.inputs import Input
+from airflow_asyncjob.definition.models.joblist import JobList
+from airflow_asyncjob.definition.models.limits import Limits
+from airflow_asyncjob.definition.models.request import Request
+from airflow_asyncjob.definition.models.result import Result
+from airflow_asyncjob.definition.models.rules import Errors
+from airflow_asyncjob.definition.models.status import Status
+from airflow_asyncjob.definition.models.submit import Submit
+from airflow_asyncjob.definition.problems import not_a, shown
+
+__all__ = ["JobModel"]
+
+
+def _version(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError(not_a(value, "one of: 1"))
+    if isinstance(value, int) and value > 1:
+        raise ValueError(
+            f"{shown(value)} is newer than this package, which knows version 1; upgrade airflow-asyncjob"
+        )
+    return value
+
+
+class JobModel(Model):
+    """How to talk to one kind of asynchronous job: the schema that files, objects and flat arguments
+    share.
+    """
+
+    version: Annotated[Literal[1], BeforeValidator(_version)] = Field(
+        default=1, description="Version of this schema."
+    )
+    name: str = Field(
+        default="", description="Name under which teams share it, such as sendgrid/contacts_export."
+    )
+    description: str = Field(default="", description="What the job does, for people.")
+    connection: str | None = Field(
+        default=None, description="Airflow connection to use when the task names none."
+    )
+    link: str | None = Field(
+        default=None,
+        description="Template of the job's page at the remote, for people; a link in the Airflow UI.",
+    )
+    inputs: dict[str, Input] = Field(default_factory=dict, description="Parameters, given for each job.")
+    submit: Submit | None = Field(default=None, description="Creates the job.")
+    status: Status | None = Field(default=None, description="Asks how the job is doing.")
+    result: Result | None = Field(default=None, description="Downloads what the job made.")
+    cancel: Request | None = Field(
+        default=None,
+        description="Stops the job: on timeout, when the waiting task is marked failed, and when a new "
+        "submission "
+        "replaces it.",
+    )
+    delete: Request | None = Field(
+        default=None, description="Sent after the download, so that the API can forget the job."
+    )
+    list: JobList | None = Field(
+        default=None, description="Asks which jobs the API has, for `asyncjob jobs`."
+    )
+    auth: Auth | None = Field(
+        default=None, description="null: as the connection says; a login without more is basic."
+    )
+    errors: Errors = Field(default_factory=Errors, description="What certain answers mean.")
+    limits: Limits = Field(default_factory=Limits, description="Sizes, repeats and timeouts.")
+
+    @model_validator(mode="after")
+    def _something(self) -> JobModel:
+        if self.submit is None and self.status is None and self.result is None:
+            raise mistakes([("", "a definition has at least one of the sections submit, status, result")])
+        asked = self.status.request if self.status else None
+        if self.result is not None and self.result.from_ == "status" and asked is None:
+            said = "the status answer is to be the result, and there is no `status.request` to ask for it"
+            raise mistakes([("result.from", said)])
+        if self.result is not None and self.result.secret and self.status is not None and asked is None:
+            said = "the download asks for a secret target anew, and there is no `status.request` to ask with"
+            raise mistakes([("result.secret", said)])
+        for section in ("cancel", "delete"):
+            request = getattr(self, section)
+            if request is not None and "method" not in request.model_fields_set:
+                raise mistakes(
+                    [
+                        (
+                            f"{section}.method",
+                            f"required: a {section} is sent by POST or DELETE, as the API says",
+                        )
+                    ]
+                )
+        return self
