@@ -1,0 +1,65 @@
+"""What happens next: commands out, events and times in. No I/O, no clock, no Airflow."""
+
+from airflow_asyncjob.protocol.checkpoint import Checkpoint
+from airflow_asyncjob.protocol.download import Download, result_request
+from airflow_asyncjob.protocol.endings import error_for
+from airflow_asyncjob.protocol.goals import Goal
+from airflow_asyncjob.protocol.hops import Hops
+from airflow_asyncjob.protocol.job import Job
+from airflow_asyncjob.protocol.listing import ListedJob, Listing
+from airflow_asyncjob.protocol.messages import (
+    BodyBroken,
+    BodyEnded,
+    Command,
+    Event,
+    Failed,
+    Fault,
+    Finish,
+    Outcome,
+    Purpose,
+    Receive,
+    Refresh,
+    Refreshed,
+    Responded,
+    Response,
+    Send,
+    Store,
+    Stored,
+    Submission,
+    Wait,
+    Woken,
+)
+from airflow_asyncjob.protocol.pages import Pages
+
+__all__ = [
+    "BodyBroken",
+    "BodyEnded",
+    "Checkpoint",
+    "Command",
+    "Download",
+    "Event",
+    "Failed",
+    "Fault",
+    "Finish",
+    "Goal",
+    "Hops",
+    "Job",
+    "ListedJob",
+    "Listing",
+    "Outcome",
+    "Pages",
+    "Purpose",
+    "Receive",
+    "Refresh",
+    "Refreshed",
+    "Responded",
+    "Response",
+    "Send",
+    "Store",
+    "Stored",
+    "Submission",
+    "Wait",
+    "Woken",
+    "error_for",
+    "result_request",
+]

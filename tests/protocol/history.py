@@ -1,0 +1,307 @@
+"""One random history: processes that drive one job, a fake API, a fake clock, and everything that goes wrong.
+
+Everything comes from one seed. Processes die between any two commands, or between what a command did and its
+event; a later one starts from what was stored last. What must hold is checked while it happens and at the
+end.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+
+from airflow_asyncjob.protocol import (
+    Checkpoint,
+    Finish,
+    Goal,
+    Job,
+    Refresh,
+    Refreshed,
+    Responded,
+    Send,
+    Store,
+    Stored,
+    Submission,
+    Wait,
+    Woken,
+)
+from tests.protocol.checks import EPSILON, KEY, Bounds, Broken, Checks, Process
+from tests.protocol.plans import make_api, make_plan
+
+__all__ = ["Broken", "History"]
+
+MOST_COMMANDS = 3000
+MOST_CRASHES = 12
+LONGEST_LIFE = 60 * 86400.0
+Say = Callable[[str], None]
+
+
+class History(Checks):
+    """A history, run to its end by :meth:`run`.
+
+    :param say: takes the lines of the story; None: nobody reads it.
+    """
+
+    def __init__(self, seed: int, say: Say | None = None) -> None:
+        self.rng = random.Random(seed)
+        plan = make_plan(self.rng)
+        super().__init__(plan, make_api(self.rng, plan))
+        self._say = say
+        self.submission: Submission | None = None
+        self.processes: list[Process] = []
+        self.commands = 0
+        self.crashes = 0
+        self.starts = 0
+        self.left = plan.retries
+        self.goal = Goal.SUBMITTED if plan.two_steps else Goal.ENDED
+
+    def say(self, text: str, what: object = None) -> None:
+        if self._say is not None:
+            shown = "" if what is None else _shown(what)
+            self._say(f"{self.now:10.2f}  {text}{shown}")
+
+    # Processes ----------------------------------------------------------------------------------------------
+
+    def start(self, at: float, stored: str | None, bounds: Bounds, keeps: bool = True) -> Process:
+        """Start a process from a stored checkpoint, or, to wait, from the submission alone."""
+        self.starts += 1
+        if not keeps and self.noted is not None:
+            seen = -1 if stored is None else json.loads(stored).get("looks", 0)
+            if json.loads(self.noted).get("looks", 0) > seen:
+                stored, bounds = self.noted, self.noted_bounds
+        checkpoint = None if stored is None else Checkpoint.from_dict(json.loads(stored))
+        adopted = self.submission if self.goal is Goal.ENDED and self.plan.two_steps else None
+        if adopted is not None and (checkpoint is None or checkpoint.phase in ("idle", "intent")):
+            checkpoint = None
+        job = Job(
+            self.plan.definition,
+            self.goal,
+            inputs={},
+            names={},
+            key=KEY,
+            checkpoint=checkpoint,
+            submission=adopted,
+        )
+        process = Process(job, self.goal, bounds.copy(), at, keeps)
+        self.processes.append(process)
+        self.say(f"process {self.starts} starts for {self.goal} from ", stored or adopted or "nothing")
+        return process
+
+    def run(self) -> None:
+        """Run to the end.
+
+        :raises Broken: something that must hold does not.
+        """
+        self.start(0.0, None, Bounds())
+        if self.plan.twins:
+            self.start(self.rng.random() * 30, None, Bounds())
+        while self.processes:
+            process = min(self.processes, key=lambda p: p.at)
+            self.now = max(self.now, process.at)
+            self.check(self.now < LONGEST_LIFE, f"the history has not ended after {LONGEST_LIFE} s")
+            getattr(self, f"_{process.stage}")(process)
+            if not self.processes and not self._go_on():
+                break
+        self._at_the_end()
+
+    def _go_on(self) -> bool:
+        """Start what comes after the last process ended; return False when the history is over."""
+        finish = self.finish
+        if finish is None or self.stop_asked:
+            return False
+        if finish.submission is not None:
+            self.submission, self.goal, self.finish = finish.submission, Goal.ENDED, None
+            # Another task: it knows the submission, when it was made, and until when the API wants no poll.
+            assert self.finished_by is not None
+            self.stored = self.stored_phase = None
+            self.stored_bounds = self.finished_by.bounds.copy()
+            delay = self.rng.random() * 20
+            self.start(self.now + delay, None, self.stored_bounds, keeps=not self.plan.trigger)
+            return True
+        if finish.error is not None and finish.error.retryable and self.left > 0:
+            self.left -= 1
+            self.finish = None
+            delay = self.rng.choice((0.0, 5.0, 300.0, 20000.0))
+            keeps = not (self.plan.trigger and self.goal is Goal.ENDED)
+            self.start(self.now + delay, self.stored, self.stored_bounds, keeps)
+            return True
+        return False
+
+    def _dies(self, process: Process, when: str) -> bool:
+        """Let a process die here, perhaps; another one starts later from what is stored."""
+        if process.orphan or self.crashes > MOST_CRASHES or self.rng.random() >= self.plan.crash:
+            return False
+        self.crashes += 1
+        self.say(f"the process dies {when}")
+        if not self.plan.twins and self.rng.random() < self.plan.orphans:
+            process.orphan = True
+            self.say("... its supervisor rather: it runs on beside its successor")
+        else:
+            self.processes.remove(process)
+        delay = self.rng.choice((0.0, 3.0, 30.0, 500.0, 9000.0))
+        self.start(self.now + delay, self.stored, self.stored_bounds, process.keeps)
+        return not process.orphan
+
+    # What a process does ------------------------------------------------------------------------------------
+
+    def _next(self, process: Process) -> None:
+        self.commands += 1
+        self.check(self.commands < MOST_COMMANDS, f"more than {MOST_COMMANDS} commands")
+        before = self.jumped
+        self._jump()
+        process.jumped = self.jumped - before
+        if self._asks_to_stop(process):
+            self._stop(process)
+        command = process.command = process.job.next(self.wall)
+        self._notes(process)
+        self.say("orphan: " if process.orphan else "", command)
+        if isinstance(command, Finish):
+            self._finished(process, command)
+        elif not self._dies(process, "before the command"):
+            getattr(self, f"_begin_{type(command).__name__.lower()}")(process, command)
+
+    def _notes(self, process: Process) -> None:
+        for note in process.job.notes[process.notes_told :]:
+            self.say(f"note: {note}")
+            self.risks += "may now exist twice" in note
+            self.begun_again += "begins with the first step again" in note
+        process.notes_told = len(process.job.notes)
+
+    def _jump(self) -> None:
+        if self.plan.jumps and self.rng.random() < self.plan.jumps:
+            back = self.rng.choice((1.0, 60.0, 7200.0))
+            if self.jumped + back < 40000:
+                self.jumped += back
+                self.offset -= back
+                self.say(f"the clock is set back by {back:g} s")
+
+    def _asks_to_stop(self, process: Process) -> bool:
+        stop_at = self.plan.stop_at
+        return stop_at is not None and self.commands >= stop_at and not self.stop_asked and not process.orphan
+
+    def _stop(self, process: Process) -> None:
+        self.say("somebody asks to stop")
+        self.stop_asked = process.stopped = True
+        process.job.cancel(self.wall)
+
+    def _begin_store(self, process: Process, command: Store) -> None:
+        if process.orphan:
+            self.say("the orphan cannot store, and ends")
+            self.processes.remove(process)
+            return
+        if process.keeps:
+            self.store(command.checkpoint, process.bounds, process)
+        elif self.plan.moving:
+            self.noted, self.noted_bounds = json.dumps(command.checkpoint), process.bounds.copy()
+        if not self._dies(process, "after the store"):
+            process.event = Stored()
+            self._soon(process, "tell", 0.01)
+
+    def _begin_refresh(self, process: Process, command: Refresh) -> None:
+        changed = self.rng.random() < 0.8
+        self.api.creds_ok = self.api.creds_ok or changed
+        process.event = Refreshed(changed)
+        process.exempt = changed
+        self._soon(process, "tell", 0.2)
+
+    def _begin_wait(self, process: Process, command: Wait) -> None:
+        left = command.until - self.wall
+        self._not_too_long(process, left)
+        self._stored_before(process, left)
+        if not process.orphan and not process.handed and self.rng.random() < self.plan.hand_over:
+            self._hand_over(process, max(0.0, left))
+            return
+        process.handed = False
+        if self.rng.random() < self.plan.wake and left > 1:
+            left *= self.rng.random()
+            process.exempt = True
+            self.say("... to be woken early")
+        self._soon(process, "wake", max(0.0, left))
+
+    def _hand_over(self, process: Process, left: float) -> None:
+        """Let another process carry on: soon (a deferral), or when the wait is over (a reschedule)."""
+        self.processes.remove(process)
+        handed = process.job.checkpoint.to_dict()
+        if process.keeps:
+            self.store(handed, process.bounds, process)
+        delay = self.rng.random() * 3 if self.rng.random() < 0.5 else left
+        successor = self.start(self.now + delay, json.dumps(handed), process.bounds, process.keeps)
+        successor.handed, successor.stopped = True, process.stopped
+        if process.stopped:
+            successor.job.cancel(self.wall)
+
+    def _wake(self, process: Process) -> None:
+        command = process.command
+        assert isinstance(command, Wait)
+        if self._dies(process, "while it waits"):
+            return
+        late = command.until - self.wall
+        if late > EPSILON and self.plan.sleeps_by_clock and not process.exempt:
+            self._soon(process, "wake", late)
+            return
+        # A clock that was set back makes a wake look early, as a wake on purpose does: both lead to a look.
+        process.exempt = process.exempt or late > EPSILON
+        process.event = Woken()
+        self._tell(process)
+
+    def _begin_send(self, process: Process, command: Send) -> None:
+        self._may_send(process, command)
+        process.sent += 1
+        self._soon(process, "arrive", self.rng.random() * self.plan.slow)
+
+    def _arrive(self, process: Process) -> None:
+        command = process.command
+        assert isinstance(command, Send)
+        before = len(self.api.jobs)
+        self.api.wall = self.wall
+        process.event = self.api.exchange(command, self.now)
+        self.check(not self.api.stale, "a status URL is asked that has not been valid for long")
+        if len(self.api.jobs) > before:
+            self.say(f"the API accepts job {self.api.jobs[-1].id}")
+            self._count_accepted()
+        self._count_drafts()
+        if self._asks_to_stop(process) and self.rng.random() < 0.5:
+            self._stop(process)
+            if self.rng.random() < 0.5:
+                self.say("... and does not wait for the answer")
+                self._soon(process, "next", 0.0)
+                return
+        if not self._dies(process, "before the answer reaches it"):
+            self._soon(process, "answer", self.rng.random() * self.plan.slow)
+
+    def _answer(self, process: Process) -> None:
+        command, event = process.command, process.event
+        assert isinstance(command, Send)
+        self.say("orphan: " if process.orphan else "", event)
+        self._learn(process, command, event)
+        self._tell(process)
+
+    def _tell(self, process: Process) -> None:
+        assert process.event is not None
+        process.job.tell(process.event, self.wall)
+        process.event = None
+        self._next(process)
+
+    def _finished(self, process: Process, finish: Finish) -> None:
+        self.processes.remove(process)
+        self._judge_end(process, finish)
+        if not process.orphan:
+            self.finish, self.finished_by = finish, process
+
+    def _soon(self, process: Process, stage: str, delay: float) -> None:
+        process.stage, process.at = stage, self.now + delay
+
+
+def _shown(what: object) -> str:
+    match what:
+        case Send():
+            return f"Send {what.purpose} {what.step}{what.names.get('submission_id', '')}"
+        case Store():
+            return f"Store {dict(what.checkpoint)}"
+        case Responded():
+            response = what.response
+            return f"the answer is {response.code} {response.body[:80]!r} {dict(response.headers)}"
+        case Finish():
+            return f"Finish {what.submission or what.outcome or repr(what.error)}"
+    return str(what)

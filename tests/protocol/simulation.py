@@ -1,0 +1,153 @@
+"""Run random histories against the protocol, or tell one of them as a story.
+
+    python tests/protocol/simulation.py                      100,000 histories, on all cores
+    python tests/protocol/simulation.py --seed 4711          one history, told command by command
+    python tests/protocol/simulation.py --histories 2000000  a night's worth
+
+A failing history prints its seed. The same seed is the same history, as long as the code is the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import gc
+import multiprocessing
+import os
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from pathlib import Path
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.protocol.history import Broken, History
+from tests.protocol.plans import described
+
+HISTORIES = 100_000
+_CHUNK = 500
+_SHOWN = 20
+
+
+@dataclass
+class Tally:
+    """What came of many histories.
+
+    :param ends: how they ended, by state or error.
+    :param broken: seed and what did not hold, for the histories in which something did not.
+    """
+
+    histories: int = 0
+    commands: int = 0
+    crashes: int = 0
+    ends: collections.Counter[str] = field(default_factory=collections.Counter)
+    broken: list[tuple[int, str]] = field(default_factory=list)
+
+    def add(self, other: Tally) -> None:
+        self.histories += other.histories
+        self.commands += other.commands
+        self.crashes += other.crashes
+        self.ends.update(other.ends)
+        self.broken.extend(other.broken)
+
+
+def run_chunk(seeds: range) -> Tally:
+    """Run the histories of these seeds."""
+    gc.disable()  # A history is small, and gone before the next: collecting costs a tenth of the time.
+    tally = Tally()
+    for seed in seeds:
+        history = History(seed)
+        try:
+            history.run()
+        except Broken as broken:
+            tally.broken.append((seed, str(broken)))
+        except Exception as error:  # a history that stops the machine is what is looked for
+            tally.broken.append((seed, repr(error)))
+        tally.histories += 1
+        tally.commands += history.commands
+        tally.crashes += history.crashes
+        tally.ends[_end(history)] += 1
+    gc.enable()
+    gc.collect()
+    return tally
+
+
+def _end(history: History) -> str:
+    finish = history.finish
+    if finish is None:
+        return "not at all"
+    if finish.outcome is not None:
+        return finish.outcome.state
+    return "submitted" if finish.error is None else type(finish.error).__name__
+
+
+def run_all(histories: int, first: int = 0, cores: int | None = None) -> Tally:
+    """Run many histories on all cores.
+
+    :param first: the first seed; the others follow.
+    :raises BrokenProcessPool: one of the processes was killed, by the system for want of memory, say.
+    """
+    tally = Tally()
+    chunks = [
+        range(start, min(start + _CHUNK, first + histories))
+        for start in range(first, first + histories, _CHUNK)
+    ]
+    fresh = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(cores or os.cpu_count(), mp_context=fresh) as pool:
+        for done in as_completed([pool.submit(run_chunk, chunk) for chunk in chunks]):
+            tally.add(done.result())
+    tally.broken.sort()
+    return tally
+
+
+def report(tally: Tally, seconds: float) -> str:
+    """Return what came of it, with the command that tells each failing history."""
+    lines = [
+        f"{tally.histories} histories, {tally.commands} commands, {tally.crashes} crashes in {seconds:.1f} s",
+        "ends: " + ", ".join(f"{name} {count}" for name, count in tally.ends.most_common()),
+    ]
+    for seed, what in tally.broken[:_SHOWN]:
+        lines.append(f"seed {seed}: {what}")
+        lines.append(f"    python tests/protocol/simulation.py --seed {seed}")
+    if tally.broken:
+        lines.append(f"{len(tally.broken)} histories failed")
+    return "\n".join(lines)
+
+
+def tell(seed: int) -> int:
+    """Run one history and print what happens; return the exit code."""
+    history = History(seed, print)
+    print(f"seed {seed}: {described(history.plan, history.api)}")
+    try:
+        history.run()
+    except Broken as broken:
+        print(f"DOES NOT HOLD: {broken}")
+        return 1
+    print(f"All held; the history ended as {_end(history)}.")
+    return 0
+
+
+def main() -> int:
+    """Read the arguments and run."""
+    parser = argparse.ArgumentParser(description="Random histories of faults and crashes, on a fake clock.")
+    parser.add_argument("--seed", type=int, help="tell this history as a story")
+    parser.add_argument("--histories", type=int, default=HISTORIES)
+    parser.add_argument("--first", type=int, default=0, help="first seed of many")
+    parser.add_argument("--cores", type=int, default=None)
+    given = parser.parse_args()
+    if given.seed is not None:
+        return tell(given.seed)
+    started = time.monotonic()
+    try:
+        tally = run_all(given.histories, given.first, given.cores)
+    except BrokenProcessPool:
+        sys.exit("One of the processes was killed, so the histories are not all told. Out of memory?")
+    print(report(tally, time.monotonic() - started))
+    return 1 if tally.broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
