@@ -1,0 +1,3 @@
+"""One module for each format: how it is read, and how it is written."""
+
+from __future__ import annotations

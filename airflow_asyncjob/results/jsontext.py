@@ -1,0 +1,68 @@
+"""JSON text and back, without losing a digit: ``Decimal`` for fractions, whole numbers of any size."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import secrets
+from decimal import Decimal
+from typing import Any
+
+__all__ = ["decoder", "dumps", "loads"]
+
+# The encoder of the standard library cannot write a Decimal as a number. It is written as a string with a
+# mark that nobody can guess (records are hostile input), and the quotes are then removed together with the
+# mark.
+_MARK = secrets.token_hex(16)
+_MARKED = re.compile(f'"{_MARK}([^"]*)"')
+
+
+def decoder(*, exact: bool = True) -> json.JSONDecoder:
+    """Return a decoder of JSON (RFC 8259), which has no NaN and no Infinity.
+
+    :param exact: numbers with a fraction become ``Decimal``; else floats, which must be finite.
+    """
+    return json.JSONDecoder(parse_float=Decimal if exact else _finite, parse_constant=_refuse_constant)
+
+
+def loads(text: str) -> Any:
+    """Parse one JSON document, every digit kept.
+
+    :raises ValueError: not JSON.
+    :raises RecursionError: nested deeper than Python goes.
+    """
+    return _decode(text)
+
+
+def dumps(value: Any) -> str:
+    """Return a value as compact JSON on one line; Decimals keep their digits.
+
+    :raises ValueError: a float is not finite.
+    :raises RecursionError: nested deeper than Python goes.
+    """
+    text = _encode(value)
+    return _MARKED.sub(r"\1", text) if _MARK in text else text
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} does not fit a double")
+    return number
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _decimal(value: Any) -> str:
+    if isinstance(value, Decimal):
+        return f"{_MARK}{value}"
+    raise TypeError(f"{type(value).__name__} is not a JSON type")
+
+
+_encode = json.JSONEncoder(
+    ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False, default=_decimal
+).encode
+_decode = decoder().decode
