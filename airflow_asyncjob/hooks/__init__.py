@@ -1,0 +1,1 @@
+"""The Airflow connection, and what the tasks share."""

@@ -1,0 +1,298 @@
+"""ResultDownloadOperator: downloads the result of a job, and writes it whole or not at all."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from airflow.sdk import BaseOperator, ObjectStoragePath
+from airflow.sdk.exceptions import AirflowException, AirflowSkipException
+
+from airflow_asyncjob.definition.flat import RESULT_ARGUMENTS, UNSET
+from airflow_asyncjob.errors import DefinitionError
+from airflow_asyncjob.hooks.definitions import definition_of
+from airflow_asyncjob.hooks.links import RemoteJobLink, ResultLink
+from airflow_asyncjob.hooks.storage import destination_of
+from airflow_asyncjob.hooks.task import JobTask, Situation, translated
+from airflow_asyncjob.hooks.upstream import find_waited
+from airflow_asyncjob.hooks.worker import Stopped, WorkerHands, narrator_of
+from airflow_asyncjob.results.plan import check_output
+
+if TYPE_CHECKING:
+    from airflow_asyncjob.hooks.definitions import JobSource
+    from airflow_asyncjob.protocol import Finish, Job, Outcome, Submission
+    from airflow_asyncjob.results.manifest import Manifest
+    from airflow_asyncjob.transport import Wire
+
+__all__ = ["ResultDownloadOperator"]
+
+_TOLD_EVERY = 30.0
+
+
+class ResultDownloadOperator(JobTask, BaseOperator):
+    """Downloads the result of a job, and writes it to object storage or a local path.
+
+    What is written follows the destination's suffix (``.parquet``, ``.jsonl``, ``.csv``, the last two also
+    with ``.gz``), or ``output_format``. Another suffix, or a folder (``/`` at its end), keeps the bytes as
+    they come. The destination is replaced whole or not at all; a retry downloads again. Several targets
+    become one file of records, in their order.
+
+    XCom: the manifest, ``{state, uris, records, bytes, sha256, format, rejects, submission_id,
+    primary_key}``, as return value and each field as a key.
+
+    :param target: ``wait.output`` of an :class:`AsyncStatusSensor`: a URL, a path, an ID, or a list;
+        ``[]``: no data. Templated.
+    :param destination: path or URI, such as ``s3://conn_id@bucket/exports/{{ ds }}/contacts.parquet``;
+        templated, and its templates see also ``inputs``, ``submission_id`` and ``map_index``.
+    :param job: the definition; the flat arguments below override its fields.
+    :param http_conn_id: the Airflow connection; None: the definition's ``connection``. Templated.
+    :param inputs: values of the definition's inputs. Templated.
+    :param submission_id: ID of the job; None: as the task before this one noted it. Templated.
+    :param output_format: ``raw``, ``jsonl``, ``csv`` or ``parquet``; None: the destination's suffix
+        decides.
+    :param skip_on_no_data: skip this task where there are no data, instead of writing nothing.
+    :param endpoint: URL of the download; unset: the target itself is asked with GET.
+    :param format: of the result: ``raw``, ``json``, ``jsonl``, ``csv``, ``tsv`` or ``xml``. ``records_path``,
+        ``select``, ``types``, ``snake_case``, ``infer``, ``transform``, ``primary_key``, ``drop_duplicates``,
+        ``encoding``, ``csv``, ``member``, ``paginate``: as in a definition.
+    :param delete: request that is sent after the download, so that the API can forget the job.
+    """
+
+    template_fields: Sequence[str] = ("http_conn_id", "inputs", "target", "submission_id", "destination")
+    template_fields_renderers: ClassVar[dict[str, str]] = {"inputs": "json"}
+    operator_extra_links = (RemoteJobLink(), ResultLink())
+    ui_color = "#fcf8e3"
+
+    def __init__(
+        self,
+        *,
+        target: Any,
+        destination: Any,
+        job: JobSource | None = None,
+        http_conn_id: str | None = None,
+        inputs: Any = None,
+        submission_id: Any = None,
+        output_format: str | None = None,
+        skip_on_no_data: bool = False,
+        endpoint: Any = UNSET,
+        method: Any = UNSET,
+        json: Any = UNSET,
+        form: Any = UNSET,
+        xml: Any = UNSET,
+        text: Any = UNSET,
+        query_params: Any = UNSET,
+        headers: Any = UNSET,
+        response: Any = UNSET,
+        auth: Any = UNSET,
+        format: Any = UNSET,
+        records_path: Any = UNSET,
+        select: Any = UNSET,
+        types: Any = UNSET,
+        primary_key: Any = UNSET,
+        snake_case: Any = UNSET,
+        infer: Any = UNSET,
+        transform: Any = UNSET,
+        drop_duplicates: Any = UNSET,
+        encoding: Any = UNSET,
+        csv: Any = UNSET,
+        member: Any = UNSET,
+        paginate: Any = UNSET,
+        delete: Any = UNSET,
+        **kwargs: Any,
+    ) -> None:
+        given = locals()
+        flat = {name: given[name] for name in RESULT_ARGUMENTS}
+        definition = definition_of(job, "result", flat, dag=kwargs.get("dag"))
+        assert definition.result is not None
+        if isinstance(destination, PurePath):
+            destination = str(destination)  # Airflow renders no templates in a path object
+        if isinstance(destination, (str, ObjectStoragePath)):
+            check_output(str(destination), output_format, definition.result)
+        super().__init__(**{"multiple_outputs": True, **kwargs})
+        self.target = target
+        self.destination = destination
+        self.submission_id = submission_id
+        self.output_format = output_format
+        self.skip_on_no_data = skip_on_no_data
+        self._describe(definition, http_conn_id, inputs)
+
+    def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
+        """Download, write, and return the manifest."""
+        with translated():
+            now = self._situation(context)
+            submission, status = self._waited(context)
+            targets = _texts(self.target)
+            state = str(status.get("state") or ("done" if targets else "no_data"))
+            self._skip_without(targets)
+            with self._open_wire() as wire:
+                self._note_link(wire, now, submission)
+                fresh = self._fresh(now, wire, submission, targets, status)
+                if fresh is not None:
+                    submission = replace(submission, captures=fresh.captures)
+                    targets, state = _texts(fresh.target), fresh.state
+                    self._skip_without(targets)
+                manifest = self._fetch(now, wire, submission, targets, state)
+                self._delete(now, wire, submission)
+        self.result_url = next(iter(manifest.uris), "")
+        self.log.info("Written: %s", _summary(manifest))
+        return manifest.to_dict()
+
+    def _do_render_template_fields(
+        self,
+        parent: Any,
+        template_fields: Iterable[str],
+        context: Any,
+        jinja_env: Any,
+        seen_oids: set[int],
+    ) -> None:
+        """Render ``destination`` after the others: its templates see the job, also in a mapped task.
+
+        Airflow calls this for mapped tasks as well, and ``render_template_fields`` only for others.
+        """
+        render = super()._do_render_template_fields
+        if parent is not self:
+            render(parent, template_fields, context, jinja_env, seen_oids)
+            return
+        others = [name for name in template_fields if name != "destination"]
+        render(parent, others, context, jinja_env, seen_oids)
+        with translated():
+            submission, _ = self._waited(context)
+            job = {
+                "inputs": self._resolved_inputs(context),
+                "submission_id": submission.id,
+                "map_index": -1 if context["ti"].map_index is None else context["ti"].map_index,
+            }
+        render(parent, ["destination"], cast("Any", {**context, **job}), jinja_env, seen_oids)
+
+    # Parts ------------------------------------------------------------------------------------------------
+    # --------
+
+    def _waited(self, context: Mapping[str, Any]) -> tuple[Submission, Mapping[str, Any]]:
+        """Return the job and the XCom ``status`` of its wait, as the task before this one noted them."""
+        from airflow_asyncjob.protocol import Submission
+
+        submission, status = find_waited(context, "target")
+        captures = status.get("captures") or (submission.captures if submission else {})
+        submission_id = str(self.submission_id or (submission.id if submission else ""))
+        at = submission.submitted_at if submission else time.time()
+        return Submission(submission_id, at, captures), status
+
+    def _skip_without(self, targets: list[str]) -> None:
+        if not targets and self.skip_on_no_data:
+            raise AirflowSkipException("There are no data, and skip_on_no_data is set.")
+
+    def _fresh(
+        self,
+        now: Situation,
+        wire: Wire,
+        submission: Submission,
+        targets: list[str],
+        status: Mapping[str, Any],
+    ) -> Outcome | None:
+        """Return what a new look at the job says, where its target has expired or is a secret; else None."""
+        from airflow_asyncjob.results.fresh import fresh_outcome
+        from airflow_asyncjob.transport import run
+        from airflow_asyncjob.transport.conceal import conceal
+
+        def drive(job: Job) -> Finish:
+            hands = WorkerHands(wire, narrator_of(wire, self.log.log, job), stop=self._stop)
+            return conceal(run(job, hands), wire.redactor)
+
+        secret = self.definition.result is not None and self.definition.result.secret
+        if secret and not submission.id and targets:  # what stands for a secret target is the job's ID
+            submission = replace(submission, id=targets[0])
+        try:
+            return fresh_outcome(
+                self.definition,
+                targets,
+                expires_at=status.get("expires_at"),
+                submission=submission,
+                inputs=now.inputs,
+                names=now.names,
+                drive=drive,
+                say=self.log.log,
+                now=time.time(),
+            )
+        except Stopped:
+            raise AirflowException("Airflow ended this task while it asked for the download") from None
+
+    def _fetch(
+        self, now: Situation, wire: Wire, submission: Submission, targets: list[str], state: str
+    ) -> Manifest:
+        from airflow_asyncjob.results.fetch import fetch_result
+
+        narrator = narrator_of(wire, self.log.log)
+        hands = WorkerHands(wire, narrator, stop=self._stop)
+        try:
+            return fetch_result(
+                self.definition,
+                targets,
+                wire=wire,
+                inputs=now.inputs,
+                names=now.names,
+                submission=submission,
+                destination=destination_of(self.destination),
+                output_format=self.output_format,
+                state=state,
+                observe=narrator.observe,
+                wait=hands.wait,
+                received=_teller(self.log.info),
+            )
+        except Stopped:
+            raise AirflowException("Airflow ended this task while it waited for the download") from None
+
+    def _delete(self, now: Situation, wire: Wire, submission: Submission) -> None:
+        """Let the API forget the job. What it answers does not undo a download that is written."""
+        from airflow_asyncjob.protocol import Goal, Job
+        from airflow_asyncjob.transport import run
+        from airflow_asyncjob.transport.conceal import conceal
+
+        if self.definition.delete is None:
+            return
+        job = Job(
+            self.definition, Goal.DELETED, inputs=now.inputs, names=now.names, key="", submission=submission
+        )
+        hands = WorkerHands(wire, narrator_of(wire, self.log.log, job), stop=self._stop)
+        finish = conceal(run(job, hands), wire.redactor)
+        if finish.error is not None:
+            self.log.warning("The job was not deleted at the API: %s", finish.error.message)
+
+
+def _texts(target: Any) -> list[str]:
+    """Return the targets.
+
+    :raises DefinitionError: it is none.
+    """
+    if isinstance(target, str) and target:
+        return [target]
+    if isinstance(target, Sequence) and not isinstance(target, (str, bytes)):
+        items = list(target)
+        if all(isinstance(item, str) and item for item in items):
+            return items
+    raise DefinitionError(
+        f"target is {str(target)[:200]!r}: expected a text or a list of texts, as wait.output gives. A task "
+        "before this one that returned nothing gives None"
+    )
+
+
+def _teller(say: Callable[[str, str], Any]) -> Callable[[int, int], None]:
+    """Return what tells people of a long download that it goes on, every half minute."""
+    told = time.monotonic()
+
+    def tell(number: int, size: int) -> None:
+        nonlocal told
+        if time.monotonic() - told >= _TOLD_EVERY:
+            told = time.monotonic()
+            say("%s", f"Download {number}: {size:,} bytes so far")
+
+    return tell
+
+
+def _summary(manifest: Manifest) -> str:
+    if not manifest.uris:
+        return "nothing, there are no data"
+    counted = "" if manifest.records is None else f"{manifest.records:,} records, "
+    return f"{counted}{manifest.bytes:,} bytes to {', '.join(manifest.uris[:5])}"

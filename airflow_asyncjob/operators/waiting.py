@@ -1,0 +1,335 @@
+"""Waiting for a job inside a task: deferred, rescheduled, or on the worker. The sensor and the submit share
+it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.configuration import conf
+from airflow.sdk.exceptions import (
+    AirflowException,
+    AirflowRescheduleException,
+    TaskDeferralTimeout,
+)
+
+from airflow_asyncjob.errors import DefinitionError
+from airflow_asyncjob.hooks import state
+from airflow_asyncjob.hooks.moved import MOVED, moves, newer
+from airflow_asyncjob.hooks.names import map_index_of
+from airflow_asyncjob.hooks.records import finish_of, status_xcom, submission_of
+from airflow_asyncjob.hooks.state import Wish
+from airflow_asyncjob.hooks.task import JobTask, Situation
+from airflow_asyncjob.hooks.upstream import STATUS, SUBMISSION
+from airflow_asyncjob.hooks.worker import LongWait, Stopped, WorkerHands, narrator_of
+
+if TYPE_CHECKING:
+    from airflow_asyncjob.definition import AsyncJob
+    from airflow_asyncjob.protocol import Checkpoint, Finish, Job, Outcome, Submission
+    from airflow_asyncjob.transport import Wire
+
+__all__ = ["WaitsForJob", "quiet_seconds"]
+
+_RECORD = "wait"
+_AFTER_DEFERRAL = 2.0
+_AFTER_RESCHEDULE = 5.0
+_NET_SECONDS = 600.0
+
+
+def quiet_seconds(margin: float) -> float:
+    """Return the seconds after a deferral or a reschedule in which Airflow must not start the task again.
+
+    Under LocalExecutor the process of the task lingers for up to ``[workers] min_heartbeat_interval``; a task
+    that is queued again before the scheduler has seen its end fails with "state attribute is queued".
+
+    :param margin: seconds that the scheduler may take to see it.
+    """
+    return float(conf.getfloat("workers", "min_heartbeat_interval")) + margin
+
+
+class WaitsForJob(JobTask):
+    """Mixin of a task that waits for one job and returns its download target.
+
+    The job's checkpoint is kept in the task state store under ``asyncjob.wait``: submission, deadline, next
+    poll. So a retry, a reschedule and a triggerer that starts again carry on with the same deadline; a
+    user's clear of the task attaches to the same job with a new one.
+    """
+
+    pushed_keys: ClassVar[tuple[str, ...]] = (SUBMISSION, STATUS)
+    deferrable: bool
+    mode: str = "poke"
+
+    def wait_for_job(
+        self, context: Mapping[str, Any], submission: Submission, *, key: str = "", attempt: int = 1
+    ) -> Any:
+        """Wait for a job from here on, and return its target; leaves by a deferral or reschedule where
+        asked to.
+
+        :param key: the idempotency key of its submission; empty: it is only attached to.
+        """
+        from airflow_asyncjob.protocol import Goal, Job
+
+        now = self._situation(context)
+        checkpoint = self._so_far(now, submission, key, attempt)
+        self._keep(now, checkpoint.to_dict())
+        job = Job(
+            self.definition,
+            Goal.ENDED,
+            inputs=now.inputs,
+            names=now.names,
+            key=checkpoint.key,
+            checkpoint=checkpoint,
+            attempt=checkpoint.attempt,
+        )
+        with self._open_wire() as wire:
+            self._note_link(wire, now, submission)
+            finish = self._drive(now, job, wire, leave=self.deferrable or self.mode == "reschedule")
+        return self.conclude(context, finish, submission)
+
+    def execute_complete(self, context: Mapping[str, Any], event: Mapping[str, Any]) -> Any:
+        """Take what the trigger found out."""
+        submission, finish = submission_of(event["submission"]), finish_of(event)
+        now = self._situation(context)
+        if "checkpoint" in event:
+            self._keep(now, event["checkpoint"])
+        self._note_link_again(now, submission)
+        if finish.outcome is not None:
+            self._say_end(submission, finish.outcome)
+        return self.conclude(context, finish, submission)
+
+    def conclude(self, context: Mapping[str, Any], finish: Finish, submission: Submission) -> Any:
+        """Push the XComs and return the target, or raise what Airflow understands."""
+        if finish.outcome is None:
+            assert finish.error is not None
+            raise finish.error
+        outcome = finish.outcome
+        context["ti"].xcom_push(SUBMISSION, submission.to_dict())
+        context["ti"].xcom_push(STATUS, status_xcom(outcome))
+        self._note_result(outcome)
+        self.raise_for(context, outcome, submission)
+        if outcome.state == "partial":
+            self._say_partial(outcome)
+        return outcome.target
+
+    def raise_for(self, context: Mapping[str, Any], outcome: Outcome, submission: Submission) -> None:
+        """Raise where a job ended without a result."""
+        from airflow_asyncjob.protocol import error_for
+
+        error = error_for(outcome, submission_id=submission.id, name=self.definition.name)
+        if error is not None:
+            raise error
+
+    def resume_execution(
+        self, next_method: str, next_kwargs: dict[str, Any] | None, context: Mapping[str, Any]
+    ) -> Any:
+        """Resume, also where the deferral itself timed out: the trigger's deadline should prevent that."""
+        try:
+            return BaseOperator.resume_execution(self, next_method, next_kwargs, context)  # type: ignore[arg-type]
+        except TaskDeferralTimeout:
+            return self.resume_after_net(context)
+
+    def resume_after_net(self, context: Mapping[str, Any]) -> Any:
+        """Carry on where the trigger did not answer long after the deadline: look once more, then cancel.
+
+        Airflow tells a deferral that timed out nothing of the job, so it is read from the task state store.
+        """
+        found = state.load(context["task_state_store"], _RECORD, Wish.of(context["ti"]), self.log)
+        if found is None:
+            raise AirflowException("the trigger did not answer in time, and nothing is stored of the job")
+        self.log.warning(
+            "The trigger did not answer in time: is a triggerer running? Looking at the job once more."
+        )
+        checkpoint = found.data["checkpoint"]
+        return self.wait_for_job(
+            context,
+            submission_of(checkpoint["submission"]),
+            key=checkpoint.get("key", ""),
+            attempt=checkpoint.get("attempt", 1),
+        )
+
+    # How far it is
+    # ------------------------------------------------------------------------------------------------
+
+    def _so_far(self, now: Situation, submission: Submission, key: str, attempt: int) -> Checkpoint:
+        """Return the stored checkpoint of this job, or a first one."""
+        from airflow_asyncjob.protocol import Checkpoint
+
+        assert self.definition.status is not None
+        found = state.load(now.store, _RECORD, now.wish, self.log)
+        begin = time.time() if now.wish.cleared_before else submission.submitted_at
+        if found is not None:
+            checkpoint = Checkpoint.from_dict(self._newest(now, found.data["checkpoint"]))
+            same = checkpoint.submission is not None and checkpoint.submission.id == submission.id
+            same = same and checkpoint.attempt == attempt  # an API may give the next job the same ID
+            if found.current and same:
+                return checkpoint
+            begin = time.time() if same else submission.submitted_at
+            if same:
+                self.log.info("Cleared: this attaches to job %s with a new deadline.", submission.id)
+        return Checkpoint(
+            phase="submitted",
+            key=key,
+            attempt=attempt,
+            submission=submission,
+            deadline=begin + self.definition.status.timeout,
+        )
+
+    def _newest(self, now: Situation, checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a stored checkpoint, or what the trigger of this try has noted since."""
+        if not moves(self.definition.to_dict()):
+            return checkpoint
+        ti = now.ti
+        return newer(checkpoint, ti.xcom_pull(task_ids=ti.task_id, key=MOVED, map_indexes=map_index_of(ti)))
+
+    def _keep(self, now: Situation, checkpoint: Mapping[str, Any]) -> None:
+        state.save(now.store, _RECORD, now.wish, {"checkpoint": dict(checkpoint)})
+
+    def stored_submission(self, context: Mapping[str, Any], submission_id: str) -> Submission | None:
+        """Return the submission of this ID that an earlier try or reschedule of this task noted; None: none
+        did.
+        """
+        found = state.load(context["task_state_store"], _RECORD, Wish.of(context["ti"]), self.log)
+        if found is None or found.data["checkpoint"].get("submission", {}).get("id") != submission_id:
+            return None
+        return submission_of(found.data["checkpoint"]["submission"])
+
+    # Driving it
+    # ---------------------------------------------------------------------------------------------------
+
+    def _drive(self, now: Situation, job: Job, wire: Wire, *, leave: bool) -> Finish:
+        from airflow_asyncjob.transport import run
+        from airflow_asyncjob.transport.conceal import conceal
+
+        narrator = narrator_of(wire, self.log.log, job)
+        hands = WorkerHands(
+            wire,
+            narrator,
+            store=partial(self._keep, now),
+            longest_wait=0.0 if leave else None,
+            stop=self._stop,
+        )
+        try:
+            return conceal(run(job, hands), wire.redactor)
+        except LongWait as long:
+            narrator.flush()
+            checkpoint = job.checkpoint.to_dict()
+            self._keep(now, checkpoint)
+            if self.deferrable:
+                self._defer_to_trigger(now, wire, job, checkpoint)
+            again = max(long.until, time.time() + quiet_seconds(_AFTER_RESCHEDULE))
+            raise AirflowRescheduleException(_moment(again)) from None  # type: ignore[no-untyped-call]
+        except Stopped:
+            narrator.flush()
+            self._cancel_if_failed(now, job, wire)
+            raise AirflowException("Airflow ended this task while it waited for the job") from None
+
+    def _defer_to_trigger(
+        self, now: Situation, wire: Wire, job: Job, checkpoint: Mapping[str, Any]
+    ) -> NoReturn:
+        from airflow_asyncjob.triggers.status import AsyncStatusTrigger
+
+        self._refuse_secrets(wire, self.definition, now.inputs, checkpoint)
+        trigger = AsyncStatusTrigger(
+            definition=self.definition.to_dict(),
+            http_conn_id=self.http_conn_id,
+            inputs=now.inputs,
+            names=now.names,
+            checkpoint=checkpoint,
+            quiet=quiet_seconds(_AFTER_DEFERRAL),
+        )
+        assert job.deadline is not None
+        net = max(job.deadline - time.time(), 0.0) + _NET_SECONDS + self._longest_wait
+        self.defer(trigger=trigger, method_name="execute_complete", timeout=timedelta(seconds=net))
+
+    @property
+    def _longest_wait(self) -> float:
+        """Seconds between two polls at most; the last look after the deadline comes no sooner."""
+        status = self.definition.status
+        assert status is not None
+        return (status.longest_wait or max(status.poll_wait, _NET_SECONDS)) * (1 + status.jitter)
+
+    def _refuse_secrets(
+        self,
+        wire: Wire,
+        definition: AsyncJob,
+        inputs: Mapping[str, Any],
+        checkpoint: Mapping[str, Any],
+        *,
+        task_id: str | None = None,
+    ) -> None:
+        """Refuse to defer with a secret: trigger arguments lie in Airflow's database as plain text.
+
+        :param task_id: the task that is to defer; None: this one.
+        :raises DefinitionError: one of the arguments holds what looks like a secret of the connection.
+        """
+        arguments = {
+            "definition": definition.to_dict(),
+            "inputs": inputs,
+            "checkpoint": checkpoint,
+        }  # not the names of the run: they are Airflow's own, and a weak password may be part of one
+        found = wire.redactor.would_change(arguments)
+        if found:
+            who = f"Nothing is sent: {task_id} could not defer" if task_id else "This task cannot defer"
+            raise DefinitionError(
+                f"{who}: {', '.join(found)} holds what looks like a secret, and what a "
+                "deferred task keeps lies in Airflow's database as plain text. Take the value from the "
+                "connection when the request is sent, as {{ connection.extra.NAME }} or by auth; or set "
+                "deferrable=False."
+            )
+
+    def _cancel_if_failed(self, now: Situation, job: Job, wire: Wire) -> None:
+        """Cancel the remote job when a user marked this task failed; not for a clear or a shutdown."""
+        from airflow_asyncjob.transport import run
+        from airflow_asyncjob.transport.conceal import conceal
+
+        if self.definition.cancel is None or _task_state(now.context) != "failed":
+            return
+        self.log.info("The task was marked failed: cancelling the job.")
+        job.cancel(time.time())
+        finish = conceal(run(job, WorkerHands(wire, narrator_of(wire, self.log.log, job))), wire.redactor)
+        if finish.error is not None:
+            self.log.error("%s", finish.error.message)
+
+    # What it says
+    # -------------------------------------------------------------------------------------------------
+
+    def _note_result(self, outcome: Outcome) -> None:
+        first = outcome.target if isinstance(outcome.target, str) else next(iter(outcome.target), "")
+        self.result_url = first if first.startswith(("http://", "https://")) and "?" not in first else ""
+
+    def _say_end(self, submission: Submission, outcome: Outcome) -> None:
+        """Say how the job ended in the log of the worker: the triggerer has a section of its own there."""
+        from airflow_asyncjob.transport.narrate import ended
+
+        targets = 1 if isinstance(outcome.target, str) else len(outcome.target)
+        status = "" if outcome.raw_status is None else f" Status {outcome.raw_status!r},"
+        self.log.info(
+            "%s.%s %d download target%s.",
+            ended(outcome, submission.id),
+            status,
+            targets,
+            "" if targets == 1 else "s",
+        )
+
+    def _say_partial(self, outcome: Outcome) -> None:
+        said = f": {outcome.message}" if outcome.message else ""
+        self.log.warning("The job is done in part (%s)%s", outcome.raw_status, said)
+
+
+def _task_state(context: Mapping[str, Any]) -> str | None:
+    ti = context["ti"]
+    map_index = -1 if ti.map_index is None else ti.map_index
+    states = ti.get_task_states(
+        dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], map_index=map_index
+    )
+    found = states.get(ti.run_id, {}).get(ti.task_id if map_index < 0 else f"{ti.task_id}_{map_index}")
+    return None if found is None else str(found)
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

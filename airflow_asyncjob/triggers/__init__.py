@@ -1,0 +1,1 @@
+"""Triggers: wait for a job without a worker."""
