@@ -1,0 +1,1 @@
+"""Definitions from what people already have."""
