@@ -1,0 +1,35 @@
+"""Definitions as the command line reads them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from airflow_asyncjob.definition import AsyncJob
+from airflow_asyncjob.errors import DefinitionError
+
+__all__ = ["load_definition"]
+
+
+def load_definition(source: str) -> AsyncJob:
+    """Return the definition of a file or a packaged name.
+
+    :raises DefinitionError: every mistake in it, also what ``asyncjob new`` left to be filled in.
+    """
+    _filled(source)
+    return AsyncJob.load(source)
+
+
+def _filled(source: str) -> None:
+    path = Path(source)
+    if not path.is_file():
+        return
+    from airflow_asyncjob.importers.draft import unfilled
+
+    # Whether it is a definition at all is for the loader to say.
+    missing = unfilled(path.read_bytes().decode("utf-8", "replace"))
+    if missing:
+        lines = [
+            f"{source}:{line}: {word} was left by asyncjob new: write what the API has there"
+            for line, word in missing
+        ]
+        raise DefinitionError("\n".join(lines))

@@ -1,0 +1,105 @@
+"""Where the result of a command-line run goes: files, or stdout."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from airflow_asyncjob.cli.progress import bytes_text
+from airflow_asyncjob.definition import AsyncJob
+from airflow_asyncjob.errors import DefinitionError
+from airflow_asyncjob.results.manifest import Manifest
+from airflow_asyncjob.results.plan import plan_output
+from airflow_asyncjob.results.write import check_destination
+
+__all__ = ["STDOUT", "check_output", "check_writable", "local_path", "through_stdout", "written_text"]
+
+STDOUT = "-"
+_RECORDS = "records.jsonl"
+"""What records are written to on their way to stdout."""
+
+
+def check_output(definition: AsyncJob, destination: str | None, *, limit: int | None, as_json: bool) -> None:
+    """Refuse, before anything is sent, what the end of the job would show to be impossible or pointless.
+
+    :raises DefinitionError: the options contradict each other, or the definition; or its ``transform`` cannot
+        be imported.
+    :raises AsyncJobError: a package is missing.
+    """
+    if destination is None:
+        if limit is not None:
+            raise DefinitionError("--limit goes with --destination: without one nothing is downloaded")
+        return
+    if definition.result is None:
+        raise DefinitionError(
+            "--destination: the definition has no section result, so there is nothing to download"
+        )
+    if destination == STDOUT and as_json:
+        raise DefinitionError("--destination - and --output json both want stdout: give a file")
+    if destination == STDOUT:
+        raw = definition.result.format == "raw"
+        if not raw:
+            check_destination(_RECORDS, None, definition.result)
+    else:
+        raw = check_destination(destination, None, definition.result).format == "raw"
+    if limit is not None and raw:
+        raise DefinitionError(
+            "--limit counts records, and the result is written raw, as the bytes come: give the definition's "
+            "result a format (json, jsonl, csv), and the destination a suffix (.jsonl, .csv, .parquet)"
+        )
+
+
+def check_writable(definition: AsyncJob, destination: str | None) -> None:
+    """Open a local destination and leave it as it was: better known now than when the job has run.
+
+    Of another destination only the filesystem's package is looked for.
+
+    :raises DestinationError: it cannot be written.
+    """
+    if destination is None or destination == STDOUT or definition.result is None:
+        return
+    from airflow_asyncjob.results.destination import as_destination
+    from airflow_asyncjob.results.sink import Sink
+
+    place = as_destination(destination)
+    if place.fs is not None:
+        return
+    folder = plan_output(destination, None, definition.result).folder
+    with Sink(place, folder=folder) as sink, sink.file("probe"):
+        pass
+
+
+def through_stdout(definition: AsyncJob, write: Callable[[str, str], Manifest]) -> Manifest:
+    """Write a result aside and then to stdout, so that half a result never gets there.
+
+    Records become JSON lines; raw results come one after the other, as they are.
+
+    :param write: takes a destination and an output format.
+    """
+    assert definition.result is not None
+    with tempfile.TemporaryDirectory(prefix="asyncjob-") as folder:
+        raw = definition.result.format == "raw"
+        manifest = write(f"{folder}/", "raw") if raw else write(f"{folder}/{_RECORDS}", "jsonl")
+        for uri in manifest.uris:
+            with Path(local_path(uri)).open("rb") as file:
+                shutil.copyfileobj(file, sys.stdout.buffer, 1024 * 1024)
+        sys.stdout.buffer.flush()
+    return manifest
+
+
+def local_path(uri: str) -> str:
+    """Return a file URI as a path, as people write it; another URI as it is."""
+    return os.path.relpath(uri.removeprefix("file://")) if uri.startswith("file://") else uri
+
+
+def written_text(manifest: Manifest) -> str:
+    """Return what was written, for people."""
+    if not manifest.uris:
+        return f"{manifest.state}: nothing to write"
+    records = "" if manifest.records is None else f"{manifest.records:,} records, "
+    files = "" if len(manifest.uris) == 1 else f" in {len(manifest.uris)} files"
+    return f"{manifest.state}: {records}{bytes_text(manifest.bytes)}{files}"

@@ -1,0 +1,335 @@
+"""asyncjob run: one job from submit to file."""
+
+from __future__ import annotations
+
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_asyncjob.cli.connection import check_address, check_others, connection_settings, other_connection
+from airflow_asyncjob.cli.definitions import load_definition
+from airflow_asyncjob.cli.hands import CommandLineHands
+from airflow_asyncjob.cli.interrupts import AnswerTimeout, Interrupted, Interrupts
+from airflow_asyncjob.cli.outcome import CODE_OF_STATE, ExitCode, code_of, error_object, print_json, tell
+from airflow_asyncjob.cli.output import (
+    STDOUT,
+    check_output,
+    check_writable,
+    local_path,
+    through_stdout,
+    written_text,
+)
+from airflow_asyncjob.cli.progress import Progress, bytes_text
+from airflow_asyncjob.definition import AsyncJob
+from airflow_asyncjob.definition.inputs import resolve_inputs
+from airflow_asyncjob.errors import AsyncJobError, InputError, JobError
+from airflow_asyncjob.protocol import Goal, Job, Outcome, Submission
+from airflow_asyncjob.results.fetch import fetch_result
+from airflow_asyncjob.results.fresh import fresh_outcome
+from airflow_asyncjob.transport.client import Wire
+from airflow_asyncjob.transport.driver import run
+from airflow_asyncjob.transport.narrate import Narrator
+from airflow_asyncjob.transport.trace import Trace
+
+if TYPE_CHECKING:
+    from airflow_asyncjob.results.manifest import Manifest
+
+__all__ = ["RunOptions", "given_inputs", "run_job", "run_names", "write_trace"]
+
+_ANSWER_SECONDS = 30.0
+"""How long the answer to a cancel, or to a delete after the result is safe, is waited for."""
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What the command line said."""
+
+    definition: str
+    base_url: str | None = None
+    set_inputs: tuple[str, ...] = ()
+    destination: str | None = None
+    as_json: bool = False
+    trace: Path | None = None
+    limit: int | None = None
+
+
+def run_job(options: RunOptions) -> int:
+    """Drive one job to its end, tell what came of it, and return the exit code.
+
+    :raises AsyncJobError: before anything was sent: the definition, an option or the connection is wrong.
+    """
+    definition = load_definition(options.definition)
+    inputs = resolve_inputs(definition, given_inputs(options.set_inputs), from_text=True)
+    check_output(definition, options.destination, limit=options.limit, as_json=options.as_json)
+    settings = connection_settings(options.base_url)
+    check_address(settings, definition)
+    check_others(definition, download=options.destination is not None)
+    check_writable(definition, options.destination)
+    trace = Trace()
+    write_trace(options.trace, trace)
+    with Wire(
+        settings, limits=definition.limits, auth=definition.auth, trace=trace, others=other_connection
+    ) as wire:
+        one = _Run(options, definition, inputs, wire)
+        try:
+            said, code = one.to_the_end()
+        finally:
+            write_trace(options.trace, trace)
+    said |= {key: one.safe(said[key]) for key in ("message", "raw_status") if isinstance(said.get(key), str)}
+    if not options.as_json:
+        sys.stdout.write("".join(f"{line}\n" for line in one.lines))
+        sys.stdout.flush()
+    tell(f"asyncjob: {said['message']}", code)
+    if options.as_json:
+        print_json(said)
+    return code
+
+
+def run_names(name: str, now: datetime) -> dict[str, Any]:
+    """Return the template names of a run on the command line: those of a run that Airflow starts now, in UTC.
+
+    :param name: of the definition.
+    :param now: with a time zone.
+    """
+    moment = now.astimezone(UTC)
+    text = moment.isoformat(timespec="seconds")
+    return {
+        "run_id": f"cli__{moment.isoformat()}",
+        "dag_id": "cli",
+        "task_id": name or "run",
+        "map_index": -1,
+        "ds": moment.date().isoformat(),
+        "ts": text,
+        "logical_date": text,
+        "data_interval_start": text,
+        "data_interval_end": text,
+    }
+
+
+def _with_message(text: str, outcome: Outcome) -> str:
+    """Return what was done, and what the API said of the job where it said something."""
+    return f"{text}; the API says: {outcome.message}" if outcome.message else text
+
+
+def given_inputs(pairs: tuple[str, ...]) -> dict[str, str]:
+    """Return what ``--set NAME=VALUE`` gave, as text.
+
+    :raises InputError: one is no such pair, or is given twice.
+    """
+    given: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise InputError(f"--set {pair}: give it as NAME=VALUE")
+        if name in given:
+            raise InputError(f"--set {name} is given twice; a list is one JSON value: --set '{name}=[1, 2]'")
+        given[name] = value
+    return given
+
+
+def write_trace(path: Path | None, trace: Trace) -> None:
+    """Write the trace; also before the first request: a path that cannot be written is better known then.
+
+    :param path: None: nobody wants it.
+    :raises DestinationError: it cannot be written.
+    """
+    if path is None:
+        return
+    from airflow_asyncjob.errors import DestinationError
+
+    try:
+        path.write_text(trace.to_json(), encoding="utf-8")
+    except OSError as error:
+        raise DestinationError(f"--trace {path} cannot be written: {error.strerror}") from None
+
+
+class _Run:
+    """One job on the command line."""
+
+    def __init__(self, options: RunOptions, definition: AsyncJob, inputs: dict[str, Any], wire: Wire) -> None:
+        self.options = options
+        self.definition = definition
+        self.inputs = inputs
+        self.wire = wire
+        self.names = run_names(definition.name, datetime.now(UTC))
+        self.interrupts = Interrupts()
+        self.progress = Progress()
+        self.ended = False
+        self.lines: list[str] = []
+        self.job = self._job(Goal.ENDED, key=str(uuid.uuid4()))
+
+    def _job(self, goal: Goal, *, key: str = "", submission: Submission | None = None) -> Job:
+        return Job(
+            self.definition, goal, inputs=self.inputs, names=self.names, key=key, submission=submission
+        )
+
+    @property
+    def submission(self) -> Submission | None:
+        """The job at the API; None while none is known."""
+        return self.job.facts.submission
+
+    def safe(self, text: str) -> str:
+        """Return text of the API for people: it may repeat what it was sent."""
+        return self.wire.redactor.text(text)
+
+    @property
+    def known(self) -> dict[str, str | None]:
+        """What an object about this run says in any case."""
+        return {"submission_id": None if self.submission is None else self.submission.id}
+
+    def to_the_end(self) -> tuple[dict[str, Any], int]:
+        """Drive the job; return what came of it, and the exit code."""
+        with self.interrupts:
+            try:
+                with self.progress:
+                    return self._drive()
+            except KeyboardInterrupt:
+                return self._cancelled(f"left at once.{self._may_run()}"), ExitCode.INTERRUPTED
+
+    def _drive(self) -> tuple[dict[str, Any], int]:
+        try:
+            outcome = self._wait_for_job()
+            return self._finished(outcome), CODE_OF_STATE[outcome.state]
+        except Interrupted:
+            return self._cancelled(self._stop()), ExitCode.INTERRUPTED
+        except AsyncJobError as error:
+            left = "" if isinstance(error, JobError) else self._may_run()
+            return {**error_object(error, **self.known), "message": f"{error.message}{left}"}, code_of(error)
+
+    def _wait_for_job(self) -> Outcome:
+        finish = run(self.job, self._hands(self.job))
+        # A signal that came while the answer to the submit was awaited.
+        with self.interrupts.opened():
+            pass
+        if finish.error is not None:
+            raise finish.error
+        assert finish.outcome is not None
+        self.ended = True
+        return finish.outcome
+
+    def _hands(self, job: Job) -> CommandLineHands:
+        return CommandLineHands(job, self.wire, self.interrupts, self.progress)
+
+    # A job that ended ------------------------------------------------------------------------------
+
+    def _finished(self, outcome: Outcome) -> dict[str, Any]:
+        about = {**self.known, "raw_status": outcome.raw_status}
+        if outcome.state not in ("done", "partial", "no_data"):
+            return {"state": outcome.state, "message": self._ended_text(outcome), **about}
+        if self.options.destination is None:
+            targets = [outcome.target] if isinstance(outcome.target, str) else outcome.target
+            self.lines = targets
+            why = "nothing was downloaded: there is no --destination" if targets else "there are no data"
+            text = _with_message(f"{outcome.state}: {why}", outcome)
+            return {"state": outcome.state, "message": text, **about, "target": outcome.target}
+        manifest = self._fetch(outcome)
+        self._delete()
+        if self.options.destination != STDOUT:
+            self.lines = [local_path(uri) for uri in manifest.uris]
+        return {**manifest.to_dict(), "message": _with_message(written_text(manifest), outcome)}
+
+    def _ended_text(self, outcome: Outcome) -> str:
+        said = outcome.message or f"the API says {outcome.raw_status!r}, and no message"
+        return f"the job {self.known['submission_id']} ended as {outcome.state}: {said}{outcome.log_told}"
+
+    def _fetch(self, outcome: Outcome) -> Manifest:
+        destination = self.options.destination
+        assert destination is not None
+        narrator = Narrator(lambda level, text: self.progress.line(self.safe(text)))
+        outcome = self._fresh(outcome)
+
+        def write(to: str, output_format: str | None = None) -> Manifest:
+            return fetch_result(
+                self.definition,
+                outcome.target,
+                wire=self.wire,
+                inputs=self.inputs,
+                names=self.names,
+                submission=self.submission,
+                captures=outcome.captures,
+                destination=to,
+                output_format=output_format,
+                limit=self.options.limit,
+                state=outcome.state,
+                observe=narrator.observe,
+                received=self._received(outcome.target),
+            )
+
+        with self.interrupts.opened():
+            if destination != STDOUT:
+                return write(destination)
+            self.progress.pause()
+            return through_stdout(self.definition, write)
+
+    def _fresh(self, outcome: Outcome) -> Outcome:
+        """Return the outcome with a target that can be used now."""
+        assert self.submission is not None
+        fresh = fresh_outcome(
+            self.definition,
+            outcome.target,
+            expires_at=outcome.expires_at,
+            submission=replace(self.submission, captures=outcome.captures),
+            inputs=self.inputs,
+            names=self.names,
+            drive=lambda job: run(job, self._hands(job)),
+            say=lambda level, text: self.progress.line(self.safe(text)),
+            now=time.time(),
+        )
+        return outcome if fresh is None else fresh
+
+    def _received(self, targets: str | list[str]) -> Callable[[int, int], None]:
+        files = 1 if isinstance(targets, str) else len(targets)
+
+        def show(number: int, size: int) -> None:
+            which = f"file {number} of {files}, " if files > 1 else ""
+            self.progress.doing(f"downloading: {which}{bytes_text(size)}")
+
+        return show
+
+    def _delete(self) -> None:
+        """Let the API forget the job. The result is safe: nothing that happens here is an error."""
+        if self.definition.delete is None:
+            return
+        job = self._job(Goal.DELETED, submission=self.submission)
+        try:
+            with self.interrupts.bounded(_ANSWER_SECONDS):
+                finish = run(job, self._hands(job))
+        except AnswerTimeout:
+            self.progress.line(f"The API did not answer the delete within {_ANSWER_SECONDS:g} s")
+            return
+        if finish.error is not None:
+            self.progress.line(f"The job was not deleted at the API: {self.safe(finish.error.message)}")
+
+    # A job that is left ----------------------------------------------------------------------------
+
+    def _stop(self) -> str:
+        """Ask the API to stop the job, and return what came of it."""
+        if self.ended:
+            return "interrupted during the download; the job had ended at the API"
+        self.progress.line("Ctrl-C: stopping. Ctrl-C again leaves at once")
+        self.job.cancel(time.time())
+        try:
+            with self.interrupts.bounded(_ANSWER_SECONDS):
+                finish = run(self.job, self._hands(self.job))
+        except AnswerTimeout:
+            return f"the API did not answer the cancel within {_ANSWER_SECONDS:g} s.{self._may_run()}"
+        if finish.error is not None:
+            return finish.error.message
+        assert finish.outcome is not None
+        return finish.outcome.message or f"interrupted; the job is {finish.outcome.state}"
+
+    def _may_run(self) -> str:
+        running = self.submission is not None and not self.ended
+        return (
+            f"\nThe job {self.known['submission_id']} was left as it is at the API, and may still run."
+            if running
+            else ""
+        )
+
+    def _cancelled(self, message: str) -> dict[str, Any]:
+        return {"state": "cancelled", "message": message, **self.known}
