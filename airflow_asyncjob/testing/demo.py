@@ -1,0 +1,242 @@
+"""``make demo``: a whole job in a real Airflow, against a bundled job server that behaves as SendGrid does.
+
+::
+
+    python -m airflow_asyncjob.testing.demo              runs, checks the result, stops everything, exits 0
+    python -m airflow_asyncjob.testing.demo --keep-open  the same, but Airflow stays open until Ctrl-C
+
+Run it in the project's folder: it takes ``dags/sendgrid_contacts_export.py`` from there and works in
+``.demo/``, which it empties first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from airflow_asyncjob.testing import SENDGRID_KEY, FakeJobServer, check_contacts
+from airflow_asyncjob.testing.airflow_api import FINISHED
+from airflow_asyncjob.testing.ledger import Purpose
+from airflow_asyncjob.testing.local_airflow import LocalAirflow
+from airflow_asyncjob.testing.processes import StartError, free_port
+
+__all__ = ["main"]
+
+DAG_ID = "sendgrid_contacts_export"
+CONTACTS = 200_000
+EXPORT_SECONDS = 32.0
+"""How long the export takes: longer than the definition's initial wait, so that one poll finds it pending."""
+RUN_TIMEOUT = 300.0
+LEADING_ZEROS = 42
+"""Number of the contact whose EXTERNAL_ID is shown: a reader that guesses types makes 42 of 0000000042."""
+
+_FIRST_LINE = "Run a whole job in a real Airflow, against a bundled job server, and check the result."
+_COLOURS = {"success": "green", "failed": "red", "deferred": "magenta", "running": "cyan", "queued": "dim"}
+
+
+class DemoError(Exception):
+    """The demonstration did not go as it should; the message says why."""
+
+
+class Story:
+    """Prints what happens, each line with the seconds since the start."""
+
+    def __init__(self) -> None:
+        self.console = Console(highlight=False, soft_wrap=True)
+        self.started = time.monotonic()
+
+    def say(self, who: str, what: str) -> None:
+        """Print one line; ``what`` may hold rich's markup."""
+        self.console.print(f"[dim]{time.monotonic() - self.started:6.1f} s[/]  [bold]{who:<12}[/] {what}")
+
+    def title(self, text: str) -> None:
+        """Begin a part."""
+        self.console.print(f"\n[bold]{text}[/]")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the demonstration; return the exit code: 0 when the file is as it should be, 130 after Ctrl-C."""
+    parser = argparse.ArgumentParser(prog="python -m airflow_asyncjob.testing.demo", description=_FIRST_LINE)
+    parser.add_argument("--keep-open", action="store_true", help="leave Airflow open until Ctrl-C")
+    keep_open = parser.parse_args(arguments).keep_open
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    story = Story()
+    try:
+        with _only_one(Path(".demo")) as folder:
+            _demonstrate(story, folder, keep_open)
+    except (DemoError, StartError, TimeoutError) as problem:
+        story.console.print(f"\n[bold red]The demonstration failed:[/] {escape(str(problem))}")
+        return 1
+    except KeyboardInterrupt:
+        story.console.print("\nStopped.")
+        return 0 if keep_open else 130
+    return 0
+
+
+@contextmanager
+def _only_one(folder: Path) -> Iterator[Path]:
+    """Empty the folder and keep it for this process alone."""
+    folder.mkdir(exist_ok=True)
+    lock = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DemoError(f"another demonstration runs in {folder.resolve()}; stop it first") from None
+        for entry in folder.iterdir():
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        yield folder.resolve()
+    finally:
+        os.close(lock)
+
+
+def _demonstrate(story: Story, folder: Path, keep_open: bool) -> None:
+    dags = Path("dags").resolve()
+    if not (dags / f"{DAG_ID}.py").exists():
+        raise DemoError(f"there is no {dags / f'{DAG_ID}.py'}; run this in the project's folder")
+    story.title("A job server and a real Airflow")
+    with FakeJobServer("sendgrid", contacts=CONTACTS, files=2, seconds=EXPORT_SECONDS) as server:
+        story.say(
+            "job server",
+            f"{server.url} behaves as SendGrid's contacts export: {CONTACTS:,} contacts, "
+            f"2 files, ready {EXPORT_SECONDS:g} s after the request",
+        )
+        airflow = LocalAirflow(
+            folder / "airflow",
+            dags,
+            connections={"sendgrid": {"conn_type": "http", "host": server.url, "password": SENDGRID_KEY}},
+            env={"AIRFLOW_VAR_CONTACTS_FOLDER": str(folder / "contacts")},
+            port=free_port(8080),
+        )
+        story.say("Airflow", "starts: API server, scheduler, triggerer, DAG processor; SQLite; LocalExecutor")
+        with airflow:
+            story.say("Airflow", f"is healthy at {airflow.url}")
+            run_id = _watch_run(story, airflow)
+            _show_logs(story, airflow, run_id)
+            _check(story, airflow, run_id, server)
+            if keep_open:
+                _stay(story, airflow)
+        story.say("Airflow", "stopped")
+
+
+def _watch_run(story: Story, airflow: LocalAirflow) -> str:
+    """Start a run and tell every change of a task's state until it is over."""
+    story.title(f"A run of dags/{DAG_ID}.py")
+    run_id = airflow.trigger(DAG_ID)
+    story.say("run", escape(run_id))
+    seen: dict[str, str | None] = {}
+    give_up = time.monotonic() + RUN_TIMEOUT
+    while True:
+        state = airflow.run_state(DAG_ID, run_id)  # before the tasks: so their last states are seen, too
+        for task, now in airflow.states(DAG_ID, run_id).items():
+            if now is not None and now != seen.get(task):
+                story.say(task.rpartition(".")[2], f"[{_COLOURS.get(now, 'yellow')}]{now}[/]")
+                seen[task] = now
+        if state in FINISHED:
+            break
+        if time.monotonic() > give_up:
+            raise DemoError(f"the run is still {state} after {RUN_TIMEOUT:g} s; tasks: {seen}")
+        time.sleep(0.2)
+    if state != "success":
+        _show_logs(story, airflow, run_id, everything=True)
+        raise DemoError(f"the run ended as {state}; the tasks' logs are above")
+    return run_id
+
+
+def _show_logs(story: Story, airflow: LocalAirflow, run_id: str, *, everything: bool = False) -> None:
+    """Show what the tasks logged: this package's lines, or all."""
+    story.title("What the task logs say")
+    for instance in airflow.task_instances(DAG_ID, run_id):
+        task_id = instance["task_id"]
+        for entry in airflow.task_log_entries(DAG_ID, run_id, task_id):
+            if not everything and "airflow_asyncjob" not in str(entry.get("logger", "")):
+                continue
+            clock = str(entry.get("timestamp") or "")[11:19]
+            story.console.print(
+                f"[dim]{clock:8}[/]  [bold]{task_id.rpartition('.')[2]:<7}[/] {escape(str(entry['event']))}"
+            )
+
+
+def _check(story: Story, airflow: LocalAirflow, run_id: str, server: FakeJobServer) -> None:
+    """Show the manifest and the first rows, and compare all rows with what the server has."""
+    import pyarrow.parquet as parquet
+
+    story.title("The manifest that task fetch returned (XCom)")
+    manifest = _manifest(airflow, run_id)
+    for key, value in manifest.items():
+        story.console.print(f"  {key:<14} {escape(str(value))}")
+
+    path = Path(str(manifest["uris"][0]).removeprefix("file://"))
+    file = parquet.ParquetFile(path)
+    story.title(f"The first of {file.metadata.num_rows:,} rows in {path.name}, {path.stat().st_size:,} bytes")
+    _show_rows(story, file)
+
+    story.title("The check")
+    rows = (row for batch in file.iter_batches() for row in batch.to_pylist())
+    if problems := check_contacts(rows, CONTACTS):
+        raise DemoError("the file is not what the server has: " + "; ".join(problems))
+    if manifest["records"] != CONTACTS:
+        raise DemoError(f"the manifest says {manifest['records']} records, the server has {CONTACTS}")
+    zeros = file.read_row_group(0, columns=["EXTERNAL_ID"])["EXTERNAL_ID"][LEADING_ZEROS].as_py()
+    if (submits := server.ledger.accepted()) != 1:
+        raise DemoError(f"the server accepted {submits} submissions, not 1")
+    story.say("rows", f"[green]{CONTACTS:,} rows, each value as the server has it[/], in its order")
+    story.say("text", f"EXTERNAL_ID of row {LEADING_ZEROS} is {zeros!r}: leading zeros are kept")
+    story.say("server", "saw " + ", ".join(_counts(server)))
+    _show_waiting(story, airflow, run_id)
+
+
+def _manifest(airflow: LocalAirflow, run_id: str) -> Mapping[str, Any]:
+    fetch = next(task for task in airflow.states(DAG_ID, run_id) if task.rpartition(".")[2] == "fetch")
+    manifest: Mapping[str, Any] = airflow.xcom(DAG_ID, run_id, fetch)
+    return manifest
+
+
+def _show_rows(story: Story, file: Any) -> None:
+    columns = ["EXTERNAL_ID", "EMAIL", "FIRST_NAME", "LAST_NAME", "POSTAL_CODE"]
+    table = Table()
+    for column in columns:
+        table.add_column(column, no_wrap=True)
+    for row in next(file.iter_batches(batch_size=5, columns=columns)).to_pylist():
+        table.add_row(*(escape(str(row[column])) for column in columns))
+    story.console.print(table, width=max(story.console.width, 100))
+
+
+def _counts(server: FakeJobServer) -> Iterator[str]:
+    nouns: dict[Purpose, str] = {"submit": "submission", "poll": "poll", "result": "download"}
+    for purpose, noun in nouns.items():
+        number = server.ledger.count(purpose)
+        yield f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _show_waiting(story: Story, airflow: LocalAirflow, run_id: str) -> None:
+    wait = next(task for task in airflow.states(DAG_ID, run_id) if task.rpartition(".")[2] == "wait")
+    total = float(airflow.task_instance(DAG_ID, run_id, wait)["duration"])
+    busy = airflow.worker_seconds(DAG_ID, run_id, wait)
+    story.say("waiting", f"task wait took {total:.1f} s; a worker was busy with it for {busy:.1f} s of them")
+
+
+def _stay(story: Story, airflow: LocalAirflow) -> None:
+    story.title("Open until Ctrl-C")
+    story.console.print(f"  address  {airflow.url}/dags/{DAG_ID}")
+    story.console.print("  login    none: everybody who can reach this address on this machine is an admin")
+    story.console.print("  the job server runs on, too: trigger the DAG again and look at its tasks and logs")
+    while True:
+        signal.pause()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,285 @@
+"""The generic fake API: its submit body says how the job goes."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, BinaryIO, Literal, get_args
+from xml.sax.saxutils import escape
+
+from airflow_asyncjob.testing.api import Api, FileStore, Received, Reply, Route, json_reply
+from airflow_asyncjob.testing.clock import Clock
+from airflow_asyncjob.testing.paging import rows_page
+from airflow_asyncjob.testing.plan import Job, Plan
+from airflow_asyncjob.testing.rows import expected_rows, share, write_rows
+
+__all__ = ["GenericApi", "GenericOptions"]
+
+StatusHabit = Literal["json", "xml", "text", "header", "redirect"]
+_JOB = re.compile(r"/jobs/([^/]+)(?:/(result)(?:/(\d+))?|/(rows))?")
+
+
+@dataclass
+class GenericOptions:
+    """Options of ``FakeJobServer("generic")``.
+
+    :param status_habit: how ``GET /jobs/ID`` tells the status: ``json`` a JSON object, ``xml`` an XML
+        document, ``text`` the bare word, ``header`` an empty body and the header ``X-Job-Status``,
+        ``redirect`` as ``json``, and 303 with the address of the first result once there is one (RFC 9110
+        15.4.4).
+    :param absolute_urls: result addresses are full URLs; else paths that begin with a slash.
+    :param auth: credentials that every request needs: ``bearer``, ``basic``, ``api_key`` (header
+        ``X-API-Key`` or query parameter ``api_key``); None: none.
+    :param credential: the token, ``login:password``, or the key. A wrong or missing one is answered with 401.
+    :param read_only_credential: one that may only GET; anything else with it is answered with 403. None:
+        there is none.
+    :param idempotency: whether the header ``Idempotency-Key`` is honoured; else it is ignored.
+    """
+
+    status_habit: StatusHabit = "json"
+    absolute_urls: bool = False
+    auth: Literal["bearer", "basic", "api_key"] | None = None
+    credential: str = "user:open-sesame"
+    read_only_credential: str | None = None
+    idempotency: bool = True
+
+    def __post_init__(self) -> None:
+        if self.status_habit not in get_args(StatusHabit):
+            raise ValueError(
+                f"status_habit is one of {', '.join(get_args(StatusHabit))}, not {self.status_habit!r}"
+            )
+        if self.auth not in ("bearer", "basic", "api_key", None):
+            raise ValueError(f"auth is one of bearer, basic, api_key, or None, not {self.auth!r}")
+
+
+class GenericApi(Api):
+    """A plain job API.
+
+    ======================================  =================================================================
+    ``POST /jobs``                          201 with ``id`` and ``Location``; the body is a :class:`Plan`.
+                                            With an ``Idempotency-Key`` seen before: 200 and the same job, or
+                                            422 when the body differs
+    ``GET /jobs``                           the jobs, as ``{"jobs": [...]}``
+    ``GET /jobs/ID``                        ``status``, ``progress``, ``message``, ``url``, ``urls``, times
+    ``DELETE /jobs/ID``                     cancels it: 200; 404 unknown; 409 when it has ended
+    ``GET /jobs/ID/result/N``               file N of the result, from 1; 404 when there is none (yet)
+    ``GET /jobs/ID/rows``                   the rows of the result in pages of ``limit`` (100), from
+                                            ``offset``, ``page`` (from 1) or ``cursor`` on:
+                                            ``{rows, total, more, cursor, next}``; the next page is also in
+                                            the headers ``Link`` and ``X-Next-Cursor`` (``null`` on the
+                                            last). ``format=csv`` or ``jsonl`` has the rows alone; 404 until
+                                            there is a result
+    ``DELETE /jobs/ID/result``              forgets a job that has ended: 204; 404 unknown; 409 before
+    ======================================  =================================================================
+
+    The key and its 422 are as in the IETF draft "The Idempotency-Key HTTP Header Field"
+    (draft-ietf-httpapi-idempotency-key-header, "Error Scenarios").
+    """
+
+    options_class = GenericOptions
+    options: GenericOptions
+
+    def __init__(self, clock: Clock, files: FileStore, options: GenericOptions) -> None:
+        super().__init__(clock, files, options)
+        self._jobs: dict[str, Job] = {}
+        self._keys: dict[str, tuple[bytes, Job]] = {}
+        self._made = 0
+        self._lock = threading.Lock()
+
+    def route(self, request: Received) -> Route:
+        """Say what a request is for."""
+        match = _JOB.fullmatch(request.path)
+        if match is None:
+            return Route("submit" if (request.method, request.path) == ("POST", "/jobs") else "other")
+        job_id, result, number, rows = match.groups()
+        if rows is not None:
+            return Route("result" if request.method == "GET" else "other", job_id)
+        if request.method == "GET" and (result is None or number is not None):
+            return Route("result" if result else "poll", job_id)
+        if request.method == "DELETE" and number is None:
+            return Route("delete" if result else "cancel", job_id)
+        return Route("other", job_id)
+
+    def running(self) -> list[str]:
+        """Return the IDs of the jobs that have not ended."""
+        now = self.clock.time()
+        with self._lock:
+            return [job.id for job in self._jobs.values() if not job.ended(now)]
+
+    def answer(self, request: Received) -> Reply:
+        """Execute a request."""
+        denied = self._denied(request)
+        if denied is not None:
+            return denied
+        route = self.route(request)
+        if route.purpose == "submit":
+            return self._submit(request)
+        if (request.method, request.path) == ("GET", "/jobs"):
+            return self._list()
+        if route.purpose == "other" or route.job_id is None:
+            return json_reply(
+                404, {"error": f"there is no {request.method} {request.path}"}, job_id=route.job_id
+            )
+        now = self.clock.time()
+        with self._lock:
+            job = self._jobs.get(route.job_id)
+            if job is None:
+                return json_reply(404, {"error": f"there is no job {route.job_id}"}, job_id=route.job_id)
+            if route.purpose == "cancel":
+                return self._cancel(job, now)
+            if route.purpose == "delete":
+                return self._delete(job, now)
+        if route.purpose == "poll":
+            return self._status(job, now)
+        if request.path.endswith("/rows"):
+            if not self._urls(job, now):
+                return json_reply(404, {"error": f"the job {job.id} has no rows"}, job_id=job.id)
+            return rows_page(job, request, self._address(request.path))
+        return self._result(job, now, int(request.path.rsplit("/", 1)[1]))
+
+    def _denied(self, request: Received) -> Reply | None:
+        given = self._given_credential(request)
+        if self.options.auth is None or given == self.options.credential:
+            return None
+        if given is not None and given == self.options.read_only_credential:
+            if request.method == "GET":
+                return None
+            return json_reply(403, {"error": "these credentials may only read"})
+        scheme = {"bearer": "Bearer", "basic": 'Basic realm="jobs"', "api_key": "ApiKey"}[self.options.auth]
+        return json_reply(
+            401, {"error": "missing or wrong credentials"}, headers={"WWW-Authenticate": scheme}
+        )
+
+    def _given_credential(self, request: Received) -> str | None:
+        if self.options.auth == "api_key":
+            return request.headers.get("x-api-key", request.query.get("api_key"))
+        scheme, _, value = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != self.options.auth:
+            return None
+        if scheme.lower() == "bearer":
+            return value
+        try:
+            return base64.b64decode(value, validate=True).decode()
+        except ValueError:
+            return None
+
+    def _submit(self, request: Received) -> Reply:
+        try:
+            plan = Plan.parse(request.body)
+        except ValueError as error:
+            return json_reply(400, {"error": str(error)})
+        key = request.headers.get("idempotency-key") if self.options.idempotency else None
+        digest = hashlib.sha256(request.body).digest()
+        with self._lock:
+            known = self._keys.get(key) if key is not None else None
+            if known is not None and known[0] != digest:
+                return json_reply(
+                    422, {"error": f"the key {key!r} was used with another body"}, job_id=known[1].id
+                )
+            if known is not None:
+                job, created = known[1], False
+            else:
+                self._made += 1
+                job, created = Job(f"job-{self._made}", plan, self.clock.time()), True
+                self._jobs[job.id] = job
+                if key is not None:
+                    self._keys[key] = (digest, job)
+        return json_reply(
+            201 if created else 200,
+            self._described(job, self.clock.time()),
+            headers={"Location": self._address(f"/jobs/{job.id}")},
+            job_id=job.id,
+            created=created,
+        )
+
+    def _list(self) -> Reply:
+        now = self.clock.time()
+        with self._lock:
+            jobs = list(self._jobs.values())
+        return json_reply(200, {"jobs": [self._described(job, now) for job in jobs]})
+
+    def _cancel(self, job: Job, now: float) -> Reply:
+        if job.ended(now):
+            return json_reply(409, {"error": f"the job {job.id} has ended: {job.stage(now)}"}, job_id=job.id)
+        job.cancelled_at = now
+        return json_reply(200, self._described(job, now), job_id=job.id)
+
+    def _delete(self, job: Job, now: float) -> Reply:
+        if not job.ended(now):
+            return json_reply(
+                409, {"error": f"the job {job.id} has not ended; cancel it first"}, job_id=job.id
+            )
+        del self._jobs[job.id]
+        return Reply(204, job_id=job.id)
+
+    def _status(self, job: Job, now: float) -> Reply:
+        described = self._described(job, now)
+        habit = self.options.status_habit
+        word = job.word(now)
+        if habit == "redirect" and described["urls"]:
+            return Reply(303, b"", {"Location": described["url"]}, job_id=job.id)
+        if habit == "text":
+            return Reply(200, str(word).encode(), {"Content-Type": "text/plain"}, job_id=job.id)
+        if habit == "header":
+            return Reply(200, b"", {"X-Job-Status": str(word)}, job_id=job.id)
+        if habit == "xml":
+            return Reply(200, _xml(described).encode(), {"Content-Type": "application/xml"}, job_id=job.id)
+        return json_reply(200, described, job_id=job.id)
+
+    def _result(self, job: Job, now: float, part: int) -> Reply:
+        plan = job.plan
+        if not 1 <= part <= len(self._urls(job, now)):
+            return json_reply(404, {"error": f"the job {job.id} has no file {part}"}, job_id=job.id)
+
+        def write(out: BinaryIO) -> None:
+            first, count = share(plan.rows, plan.files, part)
+            write_rows(out, expected_rows(count, plan.tag, start=first), plan.format, zipped=plan.gzip)
+
+        key = json.dumps([plan.rows, plan.tag, plan.format, plan.files, plan.gzip, part])
+        name = f"part-{part}.{plan.format}" + (".gz" if plan.gzip else "")
+        kind = {"csv": "text/csv; charset=utf-8", "json": "application/json", "jsonl": "application/x-ndjson"}
+        headers = {
+            "Content-Type": "application/gzip" if plan.gzip else kind[plan.format],
+            "Content-Disposition": f'attachment; filename="{name}"',
+        }
+        return Reply(200, self.files.get(key, write), headers, job_id=job.id)
+
+    def _described(self, job: Job, now: float) -> dict[str, Any]:
+        urls = self._urls(job, now)
+        return {
+            "id": job.id,
+            "status": job.word(now),
+            "progress": job.progress(now),
+            "message": job.message(now),
+            "created_at": _iso(job.created_at),
+            "ended_at": _iso(job.ended_at) if job.ended(now) else None,
+            "rows": job.plan.rows if urls else None,
+            "url": urls[0] if urls else None,
+            "urls": urls,
+        }
+
+    def _urls(self, job: Job, now: float) -> list[str]:
+        if job.stage(now) not in ("done", "partial"):
+            return []
+        return [self._address(f"/jobs/{job.id}/result/{part}") for part in range(1, job.plan.files + 1)]
+
+    def _address(self, path: str) -> str:
+        return self.url + path if self.options.absolute_urls else path
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+
+
+def _xml(described: dict[str, Any]) -> str:
+    lines = ['<?xml version="1.0" encoding="UTF-8"?>', f'<Job id="{described["id"]}">']
+    lines.append(f'  <Status progress="{described["progress"]}">{escape(str(described["status"]))}</Status>')
+    if described["message"] is not None:
+        lines.append(f"  <Message>{escape(described['message'])}</Message>")
+    lines += [f"  <Result>{escape(url)}</Result>" for url in described["urls"]]
+    return "\n".join([*lines, "</Job>", ""])

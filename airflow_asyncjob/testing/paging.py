@@ -1,0 +1,67 @@
+"""The rows of a job of the generic fake API, page by page, in the ways in which APIs do it."""
+
+from __future__ import annotations
+
+import io
+from urllib.parse import urlencode
+
+from airflow_asyncjob.testing.api import Received, Reply, json_reply
+from airflow_asyncjob.testing.plan import Job
+from airflow_asyncjob.testing.rows import expected_rows, write_rows
+
+__all__ = ["rows_page"]
+
+_USUAL = 100
+_MOST = 1000
+_CURSOR = "after-"
+
+
+def rows_page(job: Job, request: Received, address: str) -> Reply:
+    """Answer ``GET /jobs/ID/rows``.
+
+    :param address: of the rows, as the API names it.
+    """
+    query = dict(request.query)
+    try:
+        limit, start = _window(query)
+    except ValueError as error:
+        return json_reply(400, {"error": str(error)}, job_id=job.id)
+    count = max(0, min(limit, job.plan.rows - start))
+    more = start + limit < job.plan.rows
+    cursor = f"{_CURSOR}{start + limit}" if more else None
+    kept = {"limit": limit, "format": query["format"]} if "format" in query else {"limit": limit}
+    link = f"{address}?{urlencode({**kept, 'cursor': cursor})}" if more else None
+    headers = {"X-Next-Cursor": cursor or "null"}
+    if link:
+        headers["Link"] = f'<{address}?limit={limit}>; rel="first", <{link}>; rel="next"'
+    rows = expected_rows(count, job.plan.tag, start=start)
+    if query.get("format", "json") == "json":
+        page = {"total": job.plan.rows, "more": more, "cursor": cursor, "next": link, "rows": list(rows)}
+        return json_reply(200, page, headers=headers, job_id=job.id)
+    out = io.BytesIO()
+    write_rows(out, rows, "csv" if query["format"] == "csv" else "jsonl", zipped=job.plan.gzip)
+    return Reply(200, out.getvalue(), headers, job_id=job.id)
+
+
+def _window(query: dict[str, str]) -> tuple[int, int]:
+    """Return how many rows are asked for, and the number of the first.
+
+    :raises ValueError: a parameter is wrong; the message says which.
+    """
+    limit = _number(query, "limit", _USUAL, 1, _MOST)
+    cursor = query.get("cursor")
+    if cursor is not None:
+        if not cursor.removeprefix(_CURSOR).isdecimal():
+            raise ValueError(f"there is no cursor {query['cursor']!r}")
+        return limit, int(cursor.removeprefix(_CURSOR))
+    if "page" in query:
+        return limit, limit * (_number(query, "page", 1, 1) - 1)
+    return limit, _number(query, "offset", 0, 0)
+
+
+def _number(query: dict[str, str], name: str, usual: int, least: int, most: int | None = None) -> int:
+    text = query.get(name, str(usual))
+    if not text.isdecimal() or int(text) < least or (most is not None and int(text) > most):
+        upto = f" to {most}" if most is not None else " or more"
+        raise ValueError(f"{name} is a whole number of {least}{upto}, not {text!r}")
+    return int(text)
