@@ -36,20 +36,18 @@ if TYPE_CHECKING:
 __all__ = ["WaitsForJob", "quiet_seconds"]
 
 _RECORD = "wait"
-_AFTER_DEFERRAL = 2.0
-_AFTER_RESCHEDULE = 5.0
+_SEEN_BY_SCHEDULER = 5.0
+"""Seconds in which a busy scheduler sees that a task's process has ended."""
 _NET_SECONDS = 600.0
 
 
-def quiet_seconds(margin: float) -> float:
+def quiet_seconds() -> float:
     """Return the seconds after a deferral or a reschedule in which Airflow must not start the task again.
 
     Under LocalExecutor the process of the task lingers for up to ``[workers] min_heartbeat_interval``; a task
     that is queued again before the scheduler has seen its end fails with "state attribute is queued".
-
-    :param margin: seconds that the scheduler may take to see it.
     """
-    return float(conf.getfloat("workers", "min_heartbeat_interval")) + margin
+    return float(conf.getfloat("workers", "min_heartbeat_interval")) + _SEEN_BY_SCHEDULER
 
 
 class WaitsForJob(JobTask):
@@ -221,7 +219,7 @@ class WaitsForJob(JobTask):
             self._keep(now, checkpoint)
             if self.deferrable:
                 self._defer_to_trigger(now, wire, job, checkpoint)
-            again = max(long.until, time.time() + quiet_seconds(_AFTER_RESCHEDULE))
+            again = max(long.until, time.time() + quiet_seconds())
             raise AirflowRescheduleException(_moment(again)) from None  # type: ignore[no-untyped-call]
         except Stopped:
             narrator.flush()
@@ -240,7 +238,7 @@ class WaitsForJob(JobTask):
             inputs=now.inputs,
             names=now.names,
             checkpoint=checkpoint,
-            quiet=quiet_seconds(_AFTER_DEFERRAL),
+            quiet=quiet_seconds(),
         )
         assert job.deadline is not None
         net = max(job.deadline - time.time(), 0.0) + _NET_SECONDS + self._longest_wait

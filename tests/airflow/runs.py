@@ -70,6 +70,19 @@ class Run:
     def states(self) -> dict[str, str | None]:
         return self.airflow.states(self.dag_id, self.run_id)
 
+    def over(self) -> bool:
+        """Tell whether nothing of the run will go on."""
+        return self.airflow.run_state(self.dag_id, self.run_id) in ("success", "failed")
+
+    def troubles(self) -> str:
+        """Return what is not right yet, with the ends of logs, for the message of a failed test."""
+        said = [f"{name}: {state}" for name, state in self.states().items() if state != "success"]
+        for instance in self.airflow.task_instances(self.dag_id, self.run_id):
+            if instance["state"] in ("failed", "up_for_retry"):
+                task = {"task_id": instance["task_id"], "map_index": instance["map_index"]}
+                said += [str(task), self.airflow.task_log(self.dag_id, self.run_id, **task)[-3000:]]
+        return "\n".join([*said, self.airflow.component_log("scheduler", 200)])
+
     def xcom(self, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
         return self.airflow.xcom(self.dag_id, self.run_id, task_id, key, map_index)
 

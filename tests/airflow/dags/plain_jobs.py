@@ -112,6 +112,7 @@ with dag("plain_mapped", max_active_tasks=100):
         destination="{{ dag_run.conf['folder'] }}/{{ map_index }}-{{ inputs.plan.tag }}.csv",
         group_id="jobs",
         poll_wait=3,
+        **TWICE,
     ).expand(inputs=plans())
 
 with dag("plain_mapped_one_by_one"):
