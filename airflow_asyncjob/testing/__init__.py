@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from airflow_asyncjob.testing.contacts import check_contacts, contact, expected_contacts, records_digest
     from airflow_asyncjob.testing.faults import Fault, Faults
     from airflow_asyncjob.testing.ledger import Entry, Ledger
+    from airflow_asyncjob.testing.records import Records, Refused
     from airflow_asyncjob.testing.rows import expected_rows
     from airflow_asyncjob.testing.sendgrid import SENDGRID_KEY
     from airflow_asyncjob.testing.server import FakeJobServer
@@ -37,6 +38,8 @@ __all__ = [
     "Fault",
     "Faults",
     "Ledger",
+    "Records",
+    "Refused",
     "SystemClock",
     "check_contacts",
     "contact",
@@ -55,6 +58,8 @@ _HOMES = {
     "Fault": "faults",
     "Faults": "faults",
     "Ledger": "ledger",
+    "Records": "records",
+    "Refused": "records",
     "SystemClock": "clock",
     "check_contacts": "contacts",
     "contact": "contacts",

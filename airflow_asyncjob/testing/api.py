@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import tempfile
 import threading
@@ -13,6 +14,7 @@ from typing import Any, BinaryIO, ClassVar, Literal
 
 from airflow_asyncjob.testing.clock import Clock
 from airflow_asyncjob.testing.ledger import Purpose
+from airflow_asyncjob.testing.records import Records
 
 __all__ = ["Api", "FileStore", "Host", "Received", "Reply", "Route", "json_reply"]
 
@@ -28,7 +30,8 @@ class Received:
     :param path: decoded path.
     :param query: name: first value.
     :param headers: names in lower case.
-    :param body: the whole body.
+    :param size: bytes of the body.
+    :param content: the body: bytes, or a file where it is large.
     """
 
     host: Host
@@ -36,7 +39,24 @@ class Received:
     path: str
     query: Mapping[str, str]
     headers: Mapping[str, str]
-    body: bytes
+    size: int
+    content: bytes | BinaryIO
+
+    @property
+    def body(self) -> bytes:
+        """The whole body. Of a large one, use :meth:`open`."""
+        return self.open().read()
+
+    def open(self) -> BinaryIO:
+        """Return the body as a file at its start. One at a time: a large body has one file for all."""
+        if isinstance(self.content, bytes):
+            return io.BytesIO(self.content)
+        self.content.seek(0)
+        return self.content
+
+    def start(self, size: int) -> bytes:
+        """Return the first bytes of the body, at most this many."""
+        return self.open().read(size)
 
 
 @dataclass(frozen=True)
@@ -110,6 +130,7 @@ class Api(ABC):
         self.clock = clock
         self.files = files
         self.options = options
+        self.records = Records()
         self.url = ""
         self.files_url = ""
 

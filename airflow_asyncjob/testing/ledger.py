@@ -6,12 +6,16 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
+
+from airflow_asyncjob.testing.records import Records
 
 __all__ = ["KEPT_HEADERS", "PURPOSES", "Entry", "Ledger", "Purpose"]
 
-Purpose = Literal["submit", "poll", "result", "cancel", "delete", "other"]
-PURPOSES: tuple[Purpose, ...] = ("submit", "poll", "result", "cancel", "delete", "other")
+Purpose = Literal[
+    "submit", "upload", "start", "poll", "log", "result", "rejects", "cancel", "delete", "other"
+]
+PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 
 KEPT_HEADERS = (
     "accept",
@@ -34,7 +38,9 @@ class Entry:
     """One request.
 
     :param at: when it was answered or cut, seconds since the epoch on the server's clock.
-    :param purpose: what it was for; ``other`` when it fits no route.
+    :param purpose: what it was for. ``submit`` creates a job (or what one is made of, such as an import
+        definition), ``upload`` brings records, ``start`` says that there are no more; ``other`` when it fits
+        no route.
     :param host: ``api``, or ``files`` for a download from the second port.
     :param method: HTTP method.
     :param path: path without the query.
@@ -45,6 +51,7 @@ class Entry:
     :param fault: kind of the fault that was applied; None when none.
     :param headers: those of :data:`KEPT_HEADERS` that were sent, names in lower case.
     :param body: the first 4096 characters of the request's body.
+    :param size: bytes of the request's body.
     """
 
     at: float
@@ -59,6 +66,7 @@ class Entry:
     fault: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     body: str = ""
+    size: int = 0
 
 
 class Ledger:
@@ -67,10 +75,12 @@ class Ledger:
     It keeps the last 100,000 requests; the number of accepted jobs is complete.
 
     :param running: returns the IDs of the jobs that have not ended.
+    :param records: what became of each record that uploads brought; None: nothing is uploaded here.
     """
 
-    def __init__(self, running: Callable[[], list[str]]) -> None:
+    def __init__(self, running: Callable[[], list[str]], records: Records | None = None) -> None:
         self._running = running
+        self.records = records or Records()
         self._entries: deque[Entry] = deque(maxlen=_MOST_ENTRIES)
         self._accepted: list[str] = []
         self._lock = threading.Lock()
@@ -122,5 +132,6 @@ class Ledger:
             "counts": dict(Counter(e.purpose for e in entries)),
             "job_ids": self.job_ids(),
             "running_ids": self.running_ids(),
+            "records": self.records.counts(),
             "entries": [asdict(e) for e in entries],
         }

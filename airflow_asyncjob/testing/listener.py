@@ -7,12 +7,13 @@ import json
 import logging
 import socket
 import struct
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from typing import IO, Any, BinaryIO, cast
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from airflow_asyncjob.testing.api import Host, Received, Reply
 
@@ -20,6 +21,8 @@ __all__ = ["Connection", "Listener"]
 
 _LOG = logging.getLogger(__name__)
 _PIECE = 64 * 1024
+_IN_MEMORY = 1024 * 1024
+"""Bytes of a request's body that are kept in memory; a larger one lies in a file."""
 _BACKLOG = 1024
 _JOIN_SECONDS = 5.0
 _POLL_SECONDS = 0.01
@@ -220,18 +223,31 @@ class _Handler(BaseHTTPRequestHandler):
             Connection(self).send(_problem(411, "send a Content-Length; chunked requests are not read here"))
             return
         length = int(self.headers.get("Content-Length") or 0)
-        body = self.rfile.read(length)
-        if len(body) < length:
-            # The client went away while it was still sending: there is no request to execute.
-            self.close_connection = True
-            return
+        with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as file:
+            received = self._receive(length, file)
+            if received < length:
+                # The client went away while it was still sending: there is no request to execute.
+                self.close_connection = True
+                return
+            file.seek(0)
+            self._execute(target, length, file.read() if length <= _IN_MEMORY else file)
+
+    def _receive(self, length: int, file: IO[bytes]) -> int:
+        left = length
+        while left and (piece := self.rfile.read(min(left, _PIECE))):
+            file.write(piece)
+            left -= len(piece)
+        return length - left
+
+    def _execute(self, target: SplitResult, length: int, content: bytes | IO[bytes]) -> None:
         request = Received(
             self.server.host,
             self.command,
             unquote(target.path),
             dict(reversed(parse_qsl(target.query, keep_blank_values=True))),
             {name.lower(): value for name, value in self.headers.items()},
-            body,
+            length,
+            content if isinstance(content, bytes) else cast(BinaryIO, content),
         )
         self.server.answer(request, target.query, Connection(self))
 

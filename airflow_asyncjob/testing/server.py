@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import importlib
 import json
 import threading
 from collections.abc import Callable, Mapping
@@ -18,8 +19,17 @@ from airflow_asyncjob.testing.listener import Connection, Listener
 
 __all__ = ["KINDS", "FakeJobServer", "Kind", "api_of"]
 
-Kind = Literal["generic", "sendgrid"]
+Kind = Literal[
+    "generic",
+    "sendgrid",
+]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+
+_APIS: Mapping[str, str] = {
+    "generic": "generic:GenericApi",
+    "sendgrid": "sendgrid:SendgridApi",
+}
+"""Kind: module of this package, and class. One is imported when it is asked for."""
 
 _BODY_CHARACTERS = 4096
 
@@ -29,15 +39,11 @@ def api_of(kind: str) -> type[Api]:
 
     :raises ValueError: no such kind.
     """
-    if kind == "generic":
-        from airflow_asyncjob.testing.generic import GenericApi
-
-        return GenericApi
-    if kind == "sendgrid":
-        from airflow_asyncjob.testing.sendgrid import SendgridApi
-
-        return SendgridApi
-    raise ValueError(f"unknown kind {kind!r} of fake server; valid: {', '.join(KINDS)}")
+    if kind not in _APIS:
+        raise ValueError(f"unknown kind {kind!r} of fake server; valid: {', '.join(KINDS)}")
+    module, _, name = _APIS[kind].partition(":")
+    found: type[Api] = getattr(importlib.import_module(f"airflow_asyncjob.testing.{module}"), name)
+    return found
 
 
 class FakeJobServer:
@@ -88,7 +94,7 @@ class FakeJobServer:
         self._timer: threading.Timer | None = None
         self._lock = threading.RLock()
         self._refusing = False
-        self.ledger = Ledger(self._api.running)
+        self.ledger = Ledger(self._api.running, self._api.records)
         self.faults = Faults(self._refuse)
 
     @property
@@ -230,7 +236,8 @@ class FakeJobServer:
                 created=reply is not None and reply.created,
                 fault=fault.kind if fault else None,
                 headers={name: request.headers[name] for name in KEPT_HEADERS if name in request.headers},
-                body=request.body[: 4 * _BODY_CHARACTERS].decode(errors="replace")[:_BODY_CHARACTERS],
+                body=request.start(4 * _BODY_CHARACTERS).decode(errors="replace")[:_BODY_CHARACTERS],
+                size=request.size,
             )
         )
 

@@ -21,6 +21,7 @@ def testing_page() -> str:
     from airflow_asyncjob.testing.ledger import Entry
     from airflow_asyncjob.testing.local_airflow import LocalAirflow
     from airflow_asyncjob.testing.plan import Plan
+    from airflow_asyncjob.testing.records import Records, Refused
     from airflow_asyncjob.testing.sendgrid import SendgridOptions
 
     parts = [
@@ -39,6 +40,8 @@ def testing_page() -> str:
             ("entries", "count", "accepted", "running", "job_ids", "running_ids"),
         ),
         _class("An entry of the ledger", Entry),
+        _class("server.ledger.records", Records, ("accepted", "refused", "counts")),
+        _class("A refused record", Refused),
         _class("FakeClock", FakeClock, ("time", "advance", "sleep")),
         _class("LocalAirflow", LocalAirflow, ("start", "kill", "kill_task", "worker_seconds", "task_log")),
         _class(

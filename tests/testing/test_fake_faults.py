@@ -189,7 +189,7 @@ def test_refuse_goes_on_when_it_was_extended(server: FakeJobServer, client: http
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"purpose": "polls", "kind": 500}, "unknown purpose 'polls'; valid: submit, poll"),
+        ({"purpose": "polls", "kind": 500}, "unknown purpose 'polls'; valid: submit, upload"),
         ({"purpose": "poll", "kind": "resett"}, "unknown kind 'resett'; valid: a status code, answer, html"),
         ({"purpose": "poll", "kind": "answer"}, "answer needs a code"),
         ({"purpose": "poll", "kind": 101}, "200 to 599; got 101"),
