@@ -76,7 +76,7 @@ class AirflowApi:
         self,
         predicate: Callable[[], T],
         *,
-        timeout: float = 60,
+        timeout: float = 240,
         what: str = "the condition",
         every: float = 0.2,
     ) -> T:
@@ -122,7 +122,7 @@ class AirflowApi:
         errors = self.rest("GET", "/importErrors", params={"limit": 100})["import_errors"]
         return {error["filename"]: error["stack_trace"] for error in errors}
 
-    def wait_for_dag(self, dag_id: str, timeout: float = 60) -> None:
+    def wait_for_dag(self, dag_id: str, timeout: float = 240) -> None:
         """Wait until Airflow has read a DAG, then unpause it.
 
         :param timeout: seconds; after that, the error shows the import errors of all files.
@@ -157,7 +157,7 @@ class AirflowApi:
         """Tell the state of a run: queued, running, success, failed."""
         return str(self.rest("GET", _run(dag_id, run_id))["state"])
 
-    def wait_for_run(self, dag_id: str, run_id: str, timeout: float = 120) -> str:
+    def wait_for_run(self, dag_id: str, run_id: str, timeout: float = 400) -> str:
         """Wait until a run is over and return its state: success or failed.
 
         :param timeout: seconds; after that, the error shows the state of each task.
@@ -205,7 +205,7 @@ class AirflowApi:
         }
 
     def wait_for_state(
-        self, dag_id: str, run_id: str, task_id: str, *states: str, map_index: int = -1, timeout: float = 60
+        self, dag_id: str, run_id: str, task_id: str, *states: str, map_index: int = -1, timeout: float = 240
     ) -> dict[str, Any]:
         """Wait until a task instance is in one of these states, and return it.
 

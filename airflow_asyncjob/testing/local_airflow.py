@@ -82,7 +82,7 @@ class LocalAirflow(AirflowApi):
         connections: Mapping[str, str | Mapping[str, Any]] | None = None,
         executor: Literal["LocalExecutor", "CeleryExecutor"] = "LocalExecutor",
         port: int = 0,
-        start_timeout: float = 120,
+        start_timeout: float = 300,
     ) -> None:
         self.home = Path(home).resolve()
         self.port = port or free_port()
@@ -169,7 +169,7 @@ class LocalAirflow(AirflowApi):
         if done.returncode != 0:
             raise StartError(f"airflow db migrate ended with code {done.returncode}\n{done.stdout[-4000:]}")
 
-    def run_cli(self, *arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    def run_cli(self, *arguments: str, timeout: float = 400) -> subprocess.CompletedProcess[str]:
         """Run ``airflow ARGUMENTS`` with this Airflow's settings; both outputs are in ``stdout``.
 
         :param timeout: seconds.
@@ -259,7 +259,7 @@ class LocalAirflow(AirflowApi):
         self,
         predicate: Callable[[], T],
         *,
-        timeout: float = 60,
+        timeout: float = 240,
         what: str = "the condition",
         every: float = 0.2,
     ) -> T:

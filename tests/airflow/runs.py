@@ -23,7 +23,7 @@ def serving(airflow: LocalAirflow, name: str, **options: Any) -> Iterator[FakeJo
         yield server
 
 
-def ended(airflow: LocalAirflow, dag_id: str, run_id: str, timeout: float = 120) -> str:
+def ended(airflow: LocalAirflow, dag_id: str, run_id: str, timeout: float = 400) -> str:
     """Wait until a run is over, and return its state; the log of every failed task goes to the test's output.
 
     :param timeout: seconds.
@@ -53,15 +53,15 @@ class Run:
         run_id = airflow.trigger(dag_id, {"folder": str(folder), **conf})
         return cls(airflow, server, dag_id, run_id, folder)
 
-    def end(self, timeout: float = 120) -> str:
+    def end(self, timeout: float = 400) -> str:
         """Wait until the run is over; the log of every failed task goes to the test's output."""
         return ended(self.airflow, self.dag_id, self.run_id, timeout)
 
-    def until(self, task_id: str, *states: str, timeout: float = 60) -> dict[str, Any]:
+    def until(self, task_id: str, *states: str, timeout: float = 240) -> dict[str, Any]:
         """Wait until a task is in one of these states."""
         return self.airflow.wait_for_state(self.dag_id, self.run_id, task_id, *states, timeout=timeout)
 
-    def until_polled(self, times: int = 1, timeout: float = 60) -> None:
+    def until_polled(self, times: int = 1, timeout: float = 240) -> None:
         """Wait until the server was polled so often."""
         self.airflow.wait_until(
             lambda: len(self.server.ledger.entries("poll")) >= times, timeout=timeout, what=f"{times} polls"

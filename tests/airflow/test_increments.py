@@ -44,7 +44,7 @@ def backfill(airflow: LocalAirflow, days: tuple[str, str]) -> dict[str, str]:
         return [run for run in found if run["run_type"] == "backfill"]
 
     airflow.wait_until(
-        lambda: airflow.rest("GET", f"/backfills/{made}")["completed_at"], timeout=180, what="the backfill"
+        lambda: airflow.rest("GET", f"/backfills/{made}")["completed_at"], timeout=400, what="the backfill"
     )
     assert {run["state"] for run in runs()} == {"success"}
     return {run["data_interval_start"][:10]: run["dag_run_id"] for run in runs()}
@@ -65,7 +65,7 @@ def test_each_day_and_region_is_a_partition_of_its_own(
         found = airflow.rest("GET", f"/dags/{PARTITIONS}/dagRuns")["dag_runs"]
         return all(run["state"] in ("success", "failed") for run in found)
 
-    airflow.wait_until(others_are_over, timeout=120, what="the run of yesterday, which the schedule made")
+    airflow.wait_until(others_are_over, timeout=400, what="the run of yesterday, which the schedule made")
     old = tmp_path / "day=2026-03-01" / "region=us" / "orders.jsonl"
     other = tmp_path / "day=2026-03-02" / "region=us" / "orders.jsonl"
     before, untouched = old.read_bytes(), other.stat().st_mtime_ns

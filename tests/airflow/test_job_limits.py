@@ -26,7 +26,7 @@ def test_a_pool_bounds_the_jobs_at_a_time(airflow: LocalAirflow, tmp_path: Path)
         clock.advance(100)
         airflow.wait_until(
             lambda: len(waiting()) == 2 and not set(waiting()) & set(first),
-            timeout=90,
+            timeout=240,
             what="the next two are waited for",
         )
         assert len(run.accepted()) == 4

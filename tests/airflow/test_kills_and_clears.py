@@ -76,7 +76,7 @@ def test_a_worker_killed_in_the_download_leaves_no_half_file(airflow: LocalAirfl
     with serving(airflow, "download") as server:
         server.faults.add("result", "slow", seconds=30)
         run = Run.start(airflow, server, "plain_retried", tmp_path, conn="download", plan={"rows": 2000})
-        airflow.wait_until(lambda: not server.faults.active(), timeout=90, what="the download has begun")
+        airflow.wait_until(lambda: not server.faults.active(), timeout=240, what="the download has begun")
         airflow.kill_task(run.dag_id, run.run_id, "job.fetch")
         assert not (tmp_path / "rows.csv").exists()
         assert run.end() == "success"
@@ -106,7 +106,7 @@ def test_marking_the_waiting_task_failed_cancels_the_job(airflow: LocalAirflow, 
         run.until("job.wait", "deferred")
         run.until_polled(2)
         airflow.mark_failed(run.dag_id, run.run_id, "job.wait")
-        airflow.wait_until(lambda: server.ledger.running() == 0, timeout=15, what="the job is cancelled")
+        airflow.wait_until(lambda: server.ledger.running() == 0, timeout=120, what="the job is cancelled")
         assert [entry.job_id for entry in run.sent("cancel")] == run.accepted()
         airflow.wait_until(
             lambda: "was marked failed: cancelling job" in run.log("job.wait"), what="the log says so"
@@ -119,7 +119,7 @@ def test_marking_the_run_failed_cancels_the_job(airflow: LocalAirflow, tmp_path:
         run.until("job.wait", "deferred")
         run.until_polled(2)
         airflow.mark_run(run.dag_id, run.run_id, "failed")
-        airflow.wait_until(lambda: server.ledger.running() == 0, timeout=15, what="the job is cancelled")
+        airflow.wait_until(lambda: server.ledger.running() == 0, timeout=120, what="the job is cancelled")
 
 
 def test_marking_a_polling_task_failed_cancels_the_job(airflow: LocalAirflow, tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_marking_a_polling_task_failed_cancels_the_job(airflow: LocalAirflow, tm
         run = Run.start(airflow, server, "plain_poke", tmp_path, conn="marked_poke", plan={"run_for": 600})
         run.until_polled(2)
         airflow.mark_failed(run.dag_id, run.run_id, "job.wait")
-        airflow.wait_until(lambda: server.ledger.running() == 0, timeout=30, what="the job is cancelled")
+        airflow.wait_until(lambda: server.ledger.running() == 0, timeout=120, what="the job is cancelled")
 
 
 def test_marking_the_waiting_task_a_success_cancels_nothing(airflow: LocalAirflow, tmp_path: Path) -> None:

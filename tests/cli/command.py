@@ -105,7 +105,7 @@ class Asyncjob:
         """Run a command to its end."""
         return self.end(self.start(*arguments, connection=connection, stdin=stdin))
 
-    def end(self, process: subprocess.Popen[str], *, seconds: float = 60) -> Ran:
+    def end(self, process: subprocess.Popen[str], *, seconds: float = 240) -> Ran:
         """Wait for a command and return what it left."""
         stdout, stderr = process.communicate(timeout=seconds)
         return Ran(process.returncode, stdout, stderr)

@@ -107,7 +107,7 @@ def test_a_reader_that_goes_away_is_no_crash(asyncjob: Asyncjob, server: FakeJob
     os.read(process.stdout.fileno(), 10)
     process.stdout.close()
     process.stdout = None
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=240)
     assert process.returncode == 1
     assert "Traceback" not in stderr
     assert "Exception ignored" not in stderr

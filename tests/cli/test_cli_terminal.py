@@ -45,7 +45,7 @@ class Terminal:
         self.ended = False
         while not self.ended:
             self.read()
-        stdout, _ = self.process.communicate(timeout=60)
+        stdout, _ = self.process.communicate(timeout=240)
         os.close(self._mine)
         return self.process.returncode, stdout
 

@@ -74,7 +74,7 @@ def running_aptly(folder: Path) -> Iterator[Aptly]:
             [program, f"-config={config}", "api", "serve", f"-listen=127.0.0.1:{port}", "-no-lock"],
         )
         url = f"http://127.0.0.1:{port}"
-        family.wait_ready("aptly", lambda: httpx.get(f"{url}/api/version").is_success, timeout=30)
+        family.wait_ready("aptly", lambda: httpx.get(f"{url}/api/version").is_success, timeout=180)
         yield Aptly(url)
     finally:
         family.stop()

@@ -72,7 +72,7 @@ def running_flower(folder: Path) -> Iterator[Flower]:
             env=env,
             cwd=folder,
         )
-        family.wait_ready("flower", lambda: server.call("GET", "/api/workers") is not None, timeout=60)
+        family.wait_ready("flower", lambda: server.call("GET", "/api/workers") is not None, timeout=180)
         yield server
     finally:
         family.stop()

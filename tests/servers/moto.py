@@ -106,7 +106,7 @@ def running_moto(folder: Path, *, verifies: bool = False) -> Iterator[Moto]:
             env={**os.environ, "INITIAL_NO_AUTH_ACTION_COUNT": "3"} if verifies else None,
         )
         url = f"http://127.0.0.1:{port}"
-        family.wait_ready("moto", lambda: httpx.get(f"{url}/moto-api/data.json").is_success, timeout=60)
+        family.wait_ready("moto", lambda: httpx.get(f"{url}/moto-api/data.json").is_success, timeout=180)
         yield _with_a_key(Moto(url)) if verifies else Moto(url)
     finally:
         family.stop()

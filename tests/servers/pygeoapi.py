@@ -16,7 +16,7 @@ import httpx
 from airflow_asyncjob.testing.processes import ProcessFamily, StartError, free_port
 from tests.servers.environments import environment
 
-START_TIMEOUT = 60
+START_TIMEOUT = 180
 
 
 @dataclass(frozen=True)

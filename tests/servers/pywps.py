@@ -62,7 +62,7 @@ def running_pywps(folder: Path) -> Iterator[Pywps]:
             cwd=folder,
         )
         asked = {"service": "WPS", "request": "GetCapabilities"}
-        family.wait_ready("pywps", lambda: httpx.get(f"{url}/wps", params=asked).is_success, timeout=60)
+        family.wait_ready("pywps", lambda: httpx.get(f"{url}/wps", params=asked).is_success, timeout=180)
         yield Pywps(url, outputs)
     finally:
         family.stop()

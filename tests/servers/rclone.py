@@ -72,7 +72,7 @@ def running_rclone(folder: Path) -> Iterator[Rclone]:
             ],
         )
         server = Rclone(f"http://127.0.0.1:{port}")
-        family.wait_ready("rclone", lambda: server.call("rc/noop") == {}, timeout=30)
+        family.wait_ready("rclone", lambda: server.call("rc/noop") == {}, timeout=180)
         yield server
     finally:
         family.stop()

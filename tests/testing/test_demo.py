@@ -33,7 +33,7 @@ def test_the_demonstration_runs_checks_and_leaves_nothing_running(project: Path)
     with subprocess.Popen(
         DEMO, cwd=project, env=environment(), stdout=subprocess.PIPE, text=True, start_new_session=True
     ) as demo:
-        output, _ = demo.communicate(timeout=300)
+        output, _ = demo.communicate(timeout=900)
     assert demo.returncode == 0, output
     told = [
         line.split("s  ", 1)[1].split() for line in output.splitlines() if re.match(r" *\d+\.\d s  ", line)
@@ -55,7 +55,7 @@ def test_the_demonstration_runs_checks_and_leaves_nothing_running(project: Path)
 
 def test_the_demonstration_says_when_it_is_started_elsewhere(tmp_path: Path) -> None:
     demo = subprocess.run(
-        DEMO, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=60, check=False
+        DEMO, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=240, check=False
     )
     assert demo.returncode == 1
     assert "The demonstration failed: there is no " in demo.stdout
@@ -70,7 +70,7 @@ def test_a_second_demonstration_is_refused_and_keeps_the_first_ones_files(projec
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         demo = subprocess.run(
-            DEMO, cwd=project, env=environment(), capture_output=True, text=True, timeout=60, check=False
+            DEMO, cwd=project, env=environment(), capture_output=True, text=True, timeout=240, check=False
         )
     finally:
         os.close(lock)
