@@ -197,9 +197,15 @@ class UnreadableError(ExchangeError):
 
     Do: Compare the excerpt in the message with the path that it names; correct the path, or
     ``request.response``. Of a submit: a job may run at the API.
+
+    :param job_ended: whether the answer said all the same that the job has ended.
     """
 
     retryable = False
+
+    def __init__(self, message: str, *, job_ended: bool = False) -> None:
+        super().__init__(message)
+        self.job_ended = job_ended
 
 
 class LoginError(ExchangeError):

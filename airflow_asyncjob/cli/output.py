@@ -11,6 +11,7 @@ from pathlib import Path
 
 from airflow_asyncjob.cli.progress import bytes_text
 from airflow_asyncjob.definition import AsyncJob
+from airflow_asyncjob.definition.problems import counted
 from airflow_asyncjob.errors import DefinitionError
 from airflow_asyncjob.results.manifest import Manifest
 from airflow_asyncjob.results.plan import plan_output
@@ -100,6 +101,6 @@ def written_text(manifest: Manifest) -> str:
     """Return what was written, for people."""
     if not manifest.uris:
         return f"{manifest.state}: nothing to write"
-    records = "" if manifest.records is None else f"{manifest.records:,} records, "
+    records = "" if manifest.records is None else f"{counted(manifest.records, 'record')}, "
     files = "" if len(manifest.uris) == 1 else f" in {len(manifest.uris)} files"
     return f"{manifest.state}: {records}{bytes_text(manifest.bytes)}{files}"

@@ -27,7 +27,7 @@ from airflow_asyncjob.cli.output import (
 from airflow_asyncjob.cli.progress import Progress, bytes_text
 from airflow_asyncjob.definition import AsyncJob
 from airflow_asyncjob.definition.inputs import resolve_inputs
-from airflow_asyncjob.errors import AsyncJobError, InputError, JobError
+from airflow_asyncjob.errors import AsyncJobError, InputError, JobError, UnreadableError
 from airflow_asyncjob.protocol import Goal, Job, Outcome, Submission
 from airflow_asyncjob.results.fetch import fetch_result
 from airflow_asyncjob.results.fresh import fresh_outcome
@@ -198,7 +198,8 @@ class _Run:
         except Interrupted:
             return self._cancelled(self._stop()), ExitCode.INTERRUPTED
         except AsyncJobError as error:
-            left = "" if isinstance(error, JobError) else self._may_run()
+            over = isinstance(error, JobError) or (isinstance(error, UnreadableError) and error.job_ended)
+            left = "" if over else self._may_run()
             return {**error_object(error, **self.known), "message": f"{error.message}{left}"}, code_of(error)
 
     def _wait_for_job(self) -> Outcome:
@@ -325,11 +326,7 @@ class _Run:
 
     def _may_run(self) -> str:
         running = self.submission is not None and not self.ended
-        return (
-            f"\nThe job {self.known['submission_id']} was left as it is at the API, and may still run."
-            if running
-            else ""
-        )
+        return f"\nThe job {self.known['submission_id']} may still run at the API." if running else ""
 
     def _cancelled(self, message: str) -> dict[str, Any]:
         return {"state": "cancelled", "message": message, **self.known}

@@ -83,7 +83,7 @@ def _message(details: ErrorDetails, path: Path, model: type[BaseModel]) -> str:
         owner = _model_at(model, path[:-1]) or model
         return f"unknown field; {did_you_mean(str(path[-1]), field_names(owner))}"
     if kind == "literal_error":
-        return _not_one_of(value, _choices(context["expected"]))
+        return _not_one_of(value, _choices(context["expected"])) + _as_type(value, path, model)
     if kind == "value_error":
         return str(context["error"])
     if kind in _BOUND:
@@ -113,8 +113,25 @@ def _hint(value: Any, expected: str, path: Path, model: type[BaseModel]) -> str:
         return f'; write it in quotes: "{shown(value)}"'
     if expected == "a mapping":
         owner = _model_at(model, path)
-        return f" with the fields: {', '.join(field_names(owner))}" if owner else ""
+        listed = f" with the fields: {', '.join(field_names(owner))}" if owner else ""
+        return _as_type(value, path, model) or listed
     return ""
+
+
+def _as_type(value: Any, path: Path, model: type[BaseModel]) -> str:
+    """Return what to write where a word alone stands for a mapping that has it as its ``type``."""
+    owner = _model_at(model, path)
+    field = owner.model_fields.get("type") if owner else None
+    if field is None or not isinstance(value, str) or value not in _words(field.annotation):
+        return ""
+    return f"; write {path[-1]}: {{type: {value}}}"
+
+
+def _words(annotation: Any) -> set[Any]:
+    """Return the words that a type allows, those of its alternatives included."""
+    if typing.get_origin(annotation) is typing.Literal:
+        return set(typing.get_args(annotation))
+    return {word for part in typing.get_args(annotation) for word in _words(part)}
 
 
 def field_names(model: type[BaseModel]) -> list[str]:
@@ -141,7 +158,10 @@ def _model_at(model: type[BaseModel], path: Path) -> type[BaseModel] | None:
                 return None
             annotation = field.annotation
         else:
-            annotation = typing.get_args(annotation)[1 if typing.get_origin(annotation) is dict else 0]
+            args = typing.get_args(annotation)
+            if not args:
+                return None
+            annotation = args[-1 if typing.get_origin(annotation) is dict else 0]
         annotation = _unwrapped(annotation)
         current = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
     return current

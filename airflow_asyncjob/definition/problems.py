@@ -13,6 +13,7 @@ __all__ = [
     "InvalidDefinition",
     "Path",
     "Problem",
+    "counted",
     "did_you_mean",
     "kind_of",
     "nearest",
@@ -120,6 +121,11 @@ def shown(value: Any) -> str:
     )
     text = _CREDENTIALS.sub("//***@", text or repr(value))
     return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 3] + "..."
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: ``1 record``, ``2,000 records``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def kind_of(value: Any) -> str:

@@ -12,6 +12,7 @@ from airflow.sdk import BaseOperator, ObjectStoragePath
 from airflow.sdk.exceptions import AirflowException, AirflowSkipException
 
 from airflow_asyncjob.definition.flat import RESULT_ARGUMENTS, UNSET
+from airflow_asyncjob.definition.problems import counted
 from airflow_asyncjob.errors import DefinitionError
 from airflow_asyncjob.hooks.definitions import definition_of
 from airflow_asyncjob.hooks.links import RemoteJobLink, ResultLink
@@ -294,5 +295,5 @@ def _teller(say: Callable[[str, str], Any]) -> Callable[[int, int], None]:
 def _summary(manifest: Manifest) -> str:
     if not manifest.uris:
         return "nothing, there are no data"
-    counted = "" if manifest.records is None else f"{manifest.records:,} records, "
-    return f"{counted}{manifest.bytes:,} bytes to {', '.join(manifest.uris[:5])}"
+    records = "" if manifest.records is None else f"{counted(manifest.records, 'record')}, "
+    return f"{records}{counted(manifest.bytes, 'byte')} to {', '.join(manifest.uris[:5])}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from airflow_asyncjob.definition.job import AsyncJob
-from airflow_asyncjob.definition.problems import shown
+from airflow_asyncjob.definition.problems import counted, shown
 from airflow_asyncjob.errors import (
     AsyncJobError,
     DefinitionError,
@@ -310,6 +310,6 @@ def error_for(
     if outcome.message:
         parts.append(f"message: {outcome.message}")
     return kind(
-        f"{'; '.join(parts)}. After {outcome.waited:.0f} s and {outcome.polls} polls. "
+        f"{'; '.join(parts)}. After {outcome.waited:.0f} s and {counted(outcome.polls, 'poll')}. "
         f"{advice or _ADVICE[outcome.state]}{outcome.log_told}"
     )

@@ -258,7 +258,8 @@ def look_at(
 def _no_target(error: UnreadableError | TemplateError, state: State, event: Responded) -> UnreadableError:
     return UnreadableError(
         f"The job ended as {state}, and where its result lies cannot be read: {error.message}. "
-        f"{said(event)}. Correct result.target; the job at the API is left as it is."
+        f"{said(event)}. Correct result.target; the job at the API is left as it is.",
+        job_ended=True,
     )
 
 

@@ -118,7 +118,7 @@ def _lost(error: BaseException, causes: list[BaseException], timeout: httpx.Time
 def _words(error: BaseException, causes: list[BaseException]) -> str:
     for cause in causes:
         if isinstance(cause, ssl.SSLError):
-            hint = "; does this port speak http?" if cause.reason == "WRONG_VERSION_NUMBER" else ""
+            hint = "; this port may speak http" if cause.reason == "WRONG_VERSION_NUMBER" else ""
             return f"TLS failed: {cause.reason or cause}{hint}"
         if isinstance(cause, OSError) and cause.errno:
             return os.strerror(cause.errno)

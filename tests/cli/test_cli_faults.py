@@ -41,7 +41,7 @@ def test_a_refused_poll_is_final_and_the_job_is_named(
     ran = asyncjob.run(server, plan={"run_for": 3600})
     is_our_error(ran, "RefusedError", f"GET {server.url}/jobs/job-1", str(code))
     assert ran.last["submission_id"] == "job-1"
-    assert "The job job-1 was left as it is at the API" in ran.stderr
+    assert "The job job-1 may still run at the API." in ran.stderr
     assert server.ledger.count("poll") == 1
 
 
@@ -68,7 +68,7 @@ def test_a_refused_download_is_final(asyncjob: Asyncjob, server: FakeJobServer, 
     server.faults.add("result", code, times=None)
     ran = asyncjob.run(server, "--destination", "out.jsonl")
     is_our_error(ran, "RefusedError", f"GET {server.url}/jobs/job-1/result/1", str(code))
-    assert "was left as it is" not in ran.stderr
+    assert "may still run" not in ran.stderr
     assert server.ledger.count("result") == 1
     assert server.ledger.count("delete") == 0
     assert list(asyncjob.folder.iterdir()) == [asyncjob.folder / "job.yaml"]
@@ -114,6 +114,14 @@ def test_an_unknown_status_says_the_word_and_the_mapped_ones(
 ) -> None:
     ran = asyncjob.run(server, plan={"words": {"done": "Finished"}})
     is_our_error(ran, "UnknownStatusError", "Finished", "succeeded", "status")
+
+
+def test_a_target_that_cannot_be_read_is_that_of_a_job_that_has_ended(
+    asyncjob: Asyncjob, server: FakeJobServer
+) -> None:
+    ran = asyncjob.run(server, result={"target": "links.csv", "format": "csv"})
+    is_our_error(ran, "UnreadableError", "The job ended as done", "links.csv", "Correct result.target")
+    assert "may still run" not in ran.last["message"]
 
 
 def test_a_path_that_matches_nothing_says_what_was_there(asyncjob: Asyncjob, server: FakeJobServer) -> None:

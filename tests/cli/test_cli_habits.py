@@ -42,7 +42,7 @@ def test_a_job_that_goes_on_and_cannot_be_polled_is_a_mistake_of_the_definition(
     ran = asyncjob.run(server, plan={"run_for": 60}, status=status)
     assert ran.code == 2
     assert "there is no status.request to ask with" in ran.last["message"]
-    assert "The job job-1 was left as it is at the API, and may still run." in ran.last["message"]
+    assert "The job job-1 may still run at the API." in ran.last["message"]
     assert "it says 'running'" in ran.stderr
 
 

@@ -70,7 +70,7 @@ def test_a_second_signal_leaves_at_once(asyncjob: Asyncjob, server: FakeJobServe
     assert ran.code == 130
     assert ran.last["state"] == "cancelled"
     assert "left at once" in ran.last["message"]
-    assert "The job job-1 was left as it is at the API, and may still run." in ran.last["message"]
+    assert "The job job-1 may still run at the API." in ran.last["message"]
 
 
 def test_a_definition_without_cancel_says_that_the_job_goes_on(

@@ -85,6 +85,7 @@ def test_a_token_endpoint_that_gives_none_submits_nothing(
     assert (ran.code, ran.last["error"]) == (code, error)
     assert says in ran.last["message"]
     assert "/token" in ran.last["message"]
+    assert "?." not in ran.last["message"]
     assert server.ledger.count() == 0
 
 

@@ -123,10 +123,12 @@ def test_text_output_gives_programs_paths_and_people_a_summary(
     written = asyncjob("run", job, "--base-url", server.url, "--destination", "out/x.jsonl")
     assert (written.code, written.stdout) == (0, "out/x.jsonl\n")
     assert "asyncjob: done: 3 records" in written.stderr
+    one = asyncjob("run", job, "--base-url", server.url, "--destination", "out/x.jsonl", "--limit", "1")
+    assert "asyncjob: done: 1 record, " in one.stderr
     for line in written.stderr.splitlines()[:-1]:
         assert re.match(r"\d\d:\d\d:\d\d UTC ", line), "all times are of one zone, which is said"
     told = asyncjob("run", job, "--base-url", server.url)
-    assert (told.code, told.stdout) == (0, "/jobs/job-2/result/1\n")
+    assert (told.code, told.stdout) == (0, "/jobs/job-3/result/1\n")
 
 
 def test_a_dash_sends_records_to_stdout(asyncjob: Asyncjob, server: FakeJobServer) -> None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 
+from airflow_asyncjob.definition import AsyncJob
 from airflow_asyncjob.definition.schema import json_schema
+from airflow_asyncjob.definition.yaml12 import read_yaml
+from airflow_asyncjob.errors import DefinitionError
+from tests.definition.valid import VALID
 
 COPY = Path(__file__).parents[2] / "docs" / "schema" / "asyncjob.schema.json"
 LEAST: dict[str, Any] = {
@@ -62,6 +68,8 @@ def with_(section: str, **fields: Any) -> dict[str, Any]:
         with_("submit", request={"json": None}),
         with_("submit", request={"xml": {"a": 1}}),
         with_("cancel", method="DELETE"),
+        with_("cancel", method="Delete"),
+        with_("submit", request={"method": "post"}),
     ],
 )
 def test_an_editor_accepts_the_short_forms(data: dict[str, Any]) -> None:
@@ -80,8 +88,52 @@ def test_an_editor_accepts_the_short_forms(data: dict[str, Any]) -> None:
         with_("status", values={"finished": "x"}),
         with_("status", values={"done": {"a": 1}}),
         with_("cancel", url="/x"),
+        with_("submit", request={"method": "fetch"}),
+        with_("submit", request={"json_body": 1}),
+        with_("status", from_="submit"),
         {**LEAST, "version": 2},
     ],
 )
 def test_an_editor_marks_mistakes(data: dict[str, Any]) -> None:
     assert not right(data)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield the path of everything in a definition."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield (*path, key)
+        yield from places(item, (*path, key))
+
+
+def instead(data: dict[str, Any], path: tuple[Any, ...]) -> Iterator[dict[str, Any]]:
+    """Yield the definition with another value at a path, one that the loader might take as well."""
+    text = json.dumps(data)
+    *parents, last = path
+    old = functools.reduce(lambda holder, key: holder[key], path, data)
+    for new in (None, True, 1, "x", [], {}, [old], str(old).lower(), str(old).upper()):
+        changed = json.loads(text)
+        functools.reduce(lambda holder, key: holder[key], parents, changed)[last] = new
+        yield changed
+
+
+def loads(data: dict[str, Any]) -> bool:
+    try:
+        AsyncJob.load(data)
+    except DefinitionError:
+        return False
+    return True
+
+
+def test_an_editor_accepts_whatever_the_loader_accepts() -> None:
+    editor = jsonschema.Draft202012Validator(json_schema())
+    tried = [
+        changed
+        for name in ("everything about a job", "every method", "captures", "all waits", "a session")
+        for data in [json.loads(json.dumps(read_yaml(VALID[name].encode(), "x").data))]
+        for path in places(data)
+        for changed in instead(data, path)
+        if loads(changed)
+    ]
+    assert len(tried) > 250
+    assert [changed for changed in tried if not editor.is_valid(changed)] == []

@@ -40,9 +40,7 @@ _LONGEST_SECONDS = 10 * 365 * 86400
 class Model(BaseModel):
     """Unknown keys are mistakes, and a loaded definition never changes."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, populate_by_name=True, allow_inf_nan=False, defer_build=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
 
 def mistakes(found: list[tuple[str, str]]) -> PydanticCustomError:

@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from airflow_asyncjob.definition.models.auth_kinds import RequestAuth
-from airflow_asyncjob.definition.models.base import Json, Model, mistakes
+from airflow_asyncjob.definition.models.base import Json, Model, ShortForm, mistakes
 from airflow_asyncjob.definition.models.multipart import PartField
 from airflow_asyncjob.definition.problems import kind_of, shown
 from airflow_asyncjob.definition.values import plain
@@ -25,7 +25,7 @@ __all__ = ["BODY_KINDS", "Request", "ResponseKind"]
 
 BODY_KINDS = ("json", "form", "xml", "text", "multipart", "file")
 ResponseKind = Literal["auto", "json", "xml", "text", "none"]
-Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 
 
 def _flat_fields(value: Any) -> Any:
@@ -67,6 +67,20 @@ def _word_or_object(value: Any) -> str:
     return "word" if isinstance(value, str) else "object"
 
 
+def _upper(value: Any) -> Any:
+    return value.upper() if isinstance(value, str) else value
+
+
+def _any_case(word: str) -> str:
+    return "".join(f"[{letter}{letter.lower()}]" for letter in word)
+
+
+# An editor offers the usual spelling, and marks no other case of it: the loader takes them all.
+Method = Annotated[
+    Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"],
+    BeforeValidator(_upper),
+    ShortForm({"type": "string", "pattern": f"^({'|'.join(map(_any_case, _METHODS))})$"}),
+]
 Fields = Annotated[dict[str, Any], BeforeValidator(_flat_fields)]
 AuthWord = Literal["connection", "none"]
 AuthField = Annotated[
@@ -130,11 +144,6 @@ class Request(Model):
         description="none: send no credentials, although the connection has them. Or an object: its own "
         "credentials, such as {connection: my_store, type: bearer}.",
     )
-
-    @field_validator("method", mode="before")
-    @classmethod
-    def _upper(cls, value: Any) -> Any:
-        return value.upper() if isinstance(value, str) else value
 
     @field_validator("headers")
     @classmethod

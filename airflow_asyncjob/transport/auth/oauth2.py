@@ -124,7 +124,7 @@ class _OAuth2(Login):
             raise NotNowError(
                 response.sent,
                 f"answered {response.code}, and not with a token: {response.excerpt!r}; expected a "
-                "JSON object with access_token. Is auth.token_url right?",
+                "JSON object with access_token; look whether auth.token_url is right",
             )
         try:
             # oauthlib takes a life of 0 seconds for none, and fails on one that is no number.
