@@ -20,12 +20,17 @@ PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 KEPT_HEADERS = (
     "accept",
     "authorization",
+    "content-md5",
     "content-type",
     "cookie",
     "host",
     "idempotency-key",
     "prefer",
     "user-agent",
+    "wm_qos.correlation_id",
+    "wm_sec.access_token",
+    "wm_svc.name",
+    "x-amz-access-token",
     "x-api-key",
 )
 """Request headers that an entry keeps. Credentials among them: the ledger belongs to a test, not to a log."""

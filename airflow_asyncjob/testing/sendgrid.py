@@ -28,21 +28,18 @@ What it does not do: ``file_type: json`` (its format is not documented) is refus
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import re
-import secrets
 import threading
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlencode
 
 from airflow_asyncjob.testing.api import Api, FileStore, Received, Reply, Route, json_reply
 from airflow_asyncjob.testing.clock import Clock
 from airflow_asyncjob.testing.contacts import write_contacts
+from airflow_asyncjob.testing.presigned import PresignedUrls, s3_error
 from airflow_asyncjob.testing.rows import share
 
 __all__ = ["SENDGRID_KEY", "SendgridApi", "SendgridOptions"]
@@ -55,10 +52,6 @@ _STATUS = re.compile(re.escape(_EXPORTS) + r"/([^/]+)")
 _FILE = re.compile(r"/exports/([^/]+)/contacts_(\d+)\.csv\.gz")
 _LISTS = ("list_ids", "segment_ids")
 _FIELDS = (*_LISTS, "notifications", "file_type", "max_file_size")
-_TWO_CREDENTIALS = (
-    "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string "
-    "parameter or the Authorization header should be specified"
-)
 
 
 @dataclass
@@ -104,7 +97,7 @@ class SendgridApi(Api):
     def __init__(self, clock: Clock, files: FileStore, options: SendgridOptions) -> None:
         super().__init__(clock, files, options)
         self._exports: dict[str, _Export] = {}
-        self._signing = secrets.token_bytes(32)
+        self._urls = PresignedUrls(clock)
         self._lock = threading.Lock()
 
     def route(self, request: Received) -> Route:
@@ -192,37 +185,22 @@ class SendgridApi(Api):
         return described
 
     def _signed(self, export: _Export, part: int) -> str:
-        path = f"/exports/{export.id}/contacts_{part}.csv.gz"
-        query = {
-            "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
-            "X-Amz-Credential": "AKIAFAKE/20260101/us-east-1/s3/aws4_request",
-            "X-Amz-Date": datetime.fromtimestamp(export.created_at, UTC).strftime("%Y%m%dT%H%M%SZ"),
-            "X-Amz-Expires": str(int(self.options.kept_for)),
-            "X-Amz-SignedHeaders": "host",
-            "X-Amz-Signature": self._signature(path),
-        }
-        return f"{self.files_url}{path}?{urlencode(query)}"
-
-    def _signature(self, path: str) -> str:
-        return hmac.new(self._signing, path.encode(), hashlib.sha256).hexdigest()
+        return self._urls.url(
+            self.files_url,
+            f"/exports/{export.id}/contacts_{part}.csv.gz",
+            seconds=self.options.kept_for,
+            signed_at=export.created_at,
+        )
 
     def _file(self, request: Received) -> Reply:
-        if "authorization" in request.headers:
-            return _s3_error(400, "InvalidArgument", _TWO_CREDENTIALS)
         match = _FILE.fullmatch(request.path)
         with self._lock:
             export = self._exports.get(match[1]) if match else None
-        signature = request.query.get("X-Amz-Signature", "")
-        if not signature:
-            return _s3_error(403, "AccessDenied", "Access Denied")
-        if not hmac.compare_digest(signature.encode(), self._signature(request.path).encode()):
-            return _s3_error(
-                403, "SignatureDoesNotMatch", "The request signature we calculated does not match"
-            )
+        problem = self._urls.problem(request, export.id if export else None)
+        if problem is not None:
+            return problem
         if match is None or export is None or not 1 <= int(match[2]) <= self.options.files:
-            return _s3_error(404, "NoSuchKey", "The specified key does not exist.")
-        if self.clock.time() >= export.created_at + self.options.kept_for:
-            return _s3_error(403, "AccessDenied", "Request has expired", export.id)
+            return s3_error(404, "NoSuchKey", "The specified key does not exist.")
         first, count = share(self.options.contacts, self.options.files, int(match[2]))
         path = self.files.get(f"{first}-{count}", lambda out: write_contacts(out, count, start=first))
         return Reply(
@@ -248,12 +226,6 @@ def _errors(
     code: int, message: str, *, field: str | None = None, job_id: str | None = None, **more: Any
 ) -> Reply:
     return json_reply(code, {"errors": [{"field": field, "message": message, **more}]}, job_id=job_id)
-
-
-def _s3_error(code: int, name: str, message: str, job_id: str | None = None) -> Reply:
-    error = f"<Error><Code>{name}</Code><Message>{message}</Message></Error>"
-    headers = {"Content-Type": "application/xml", "Server": "AmazonS3"}
-    return Reply(code, f'<?xml version="1.0" encoding="UTF-8"?>\n{error}'.encode(), headers, job_id=job_id)
 
 
 def _iso(seconds: float) -> str:

@@ -22,7 +22,7 @@ def testing_page() -> str:
     from airflow_asyncjob.testing.local_airflow import LocalAirflow
     from airflow_asyncjob.testing.plan import Plan
     from airflow_asyncjob.testing.records import Records, Refused
-    from airflow_asyncjob.testing.sendgrid import SendgridOptions
+    from airflow_asyncjob.testing.server import KINDS, api_of
 
     parts = [
         NOTICE,
@@ -32,7 +32,11 @@ def testing_page() -> str:
         _class("The kind generic", GenericApi),
         _class("Options of the kind generic", GenericOptions, defaults=True),
         _class("How a job of the kind generic goes", Plan, defaults=True),
-        _class("Options of the kind sendgrid", SendgridOptions, defaults=True),
+        *(
+            _class(f"Options of the kind {kind}", api_of(kind).options_class, defaults=True)
+            for kind in KINDS
+            if kind != "generic"
+        ),
         _class("server.faults", Faults, ("add", "active", "clear")),
         _class(
             "server.ledger",
