@@ -13,7 +13,15 @@ from airflow_asyncjob.hooks.records import submission_of
 if TYPE_CHECKING:
     from airflow_asyncjob.protocol.messages import Submission
 
-__all__ = ["STATUS", "SUBMISSION", "deferring_after", "find_submission", "find_waited", "unrendered"]
+__all__ = [
+    "STATUS",
+    "SUBMISSION",
+    "deferring_after",
+    "fetching_after",
+    "find_submission",
+    "find_waited",
+    "unrendered",
+]
 
 SUBMISSION = "submission"
 """XCom key: ``{id, submitted_at, captures}``."""
@@ -62,17 +70,33 @@ def deferring_after(context: Mapping[str, Any]) -> list[Any]:
 
     Those that are mapped one by one are left out: what they wait with is not known yet.
     """
+    return [operator for operator in _after(context["ti"].task) if _waits(operator) and operator.deferrable]
+
+
+def fetching_after(context: Mapping[str, Any]) -> list[Any]:
+    """Return the tasks that download the result of this one's job, directly after it or after one that waits.
+
+    Those that are mapped one by one are left out.
+    """
     task = context["ti"].task
-    dag = task.get_dag()
-    after = [dag.get_task(task_id) for task_id in sorted(task.downstream_task_ids)] if dag is not None else []
+    waiting = [operator for operator in _after(task) if _waits(operator)]
     return [
         operator
-        for operator in after
-        if not operator.is_mapped
-        and STATUS in getattr(operator, "pushed_keys", ())
-        and hasattr(operator, "submission_id")
-        and operator.deferrable
+        for before in (task, *waiting)
+        for operator in _after(before)
+        if hasattr(operator, "destination") and hasattr(operator, "definition")
     ]
+
+
+def _after(task: Any) -> list[Any]:
+    """Return the tasks directly after one, as the DAG file has them, but for those mapped one by one."""
+    dag = task.get_dag()
+    after = [dag.get_task(task_id) for task_id in sorted(task.downstream_task_ids)] if dag is not None else []
+    return [operator for operator in after if not operator.is_mapped]
+
+
+def _waits(operator: Any) -> bool:
+    return STATUS in getattr(operator, "pushed_keys", ()) and hasattr(operator, "submission_id")
 
 
 def _in_dag(context: Mapping[str, Any]) -> Any:

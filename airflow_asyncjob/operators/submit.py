@@ -26,7 +26,7 @@ from airflow_asyncjob.hooks.definitions import definition_of, job_retries_of
 from airflow_asyncjob.hooks.links import RemoteJobLink, ResultLink
 from airflow_asyncjob.hooks.names import idempotency_key
 from airflow_asyncjob.hooks.task import Situation, translated
-from airflow_asyncjob.hooks.upstream import SUBMISSION, deferring_after, unrendered
+from airflow_asyncjob.hooks.upstream import SUBMISSION, deferring_after, fetching_after, unrendered
 from airflow_asyncjob.hooks.worker import LongWait, Stopped, WorkerHands, narrator_of
 from airflow_asyncjob.operators.waiting import WaitsForJob
 
@@ -160,6 +160,8 @@ class AsyncSubmitOperator(WaitsForJob, BaseOperator):
     def _one_job(self, context: Mapping[str, Any]) -> Any:
         now = self._situation(context)
         checkpoint, submit_at = self._so_far_submitted(now)
+        if checkpoint.submission is None:
+            self._refuse_lost_code(context)
         with self._open_wire() as wire:
             if self.wait_for_completion and self.deferrable:
                 self._refuse_secrets(wire, self.definition, now.inputs, {})
@@ -176,6 +178,29 @@ class AsyncSubmitOperator(WaitsForJob, BaseOperator):
         for wait in deferring_after(now.context):
             same = wait.inputs is unrendered(now.context, "inputs") or wait.inputs == self.inputs
             self._refuse_secrets(wire, wait.definition, now.inputs if same else {}, {}, task_id=wait.task_id)
+
+    def _refuse_lost_code(self, context: Mapping[str, Any]) -> None:
+        """Refuse a ``transform`` that the download after this task would not find.
+
+        Its module is looked for, and not imported: it may be heavy, and only the download runs it. A download
+        that Airflow runs elsewhere (another queue, executor or image) has a Python of its own.
+        """
+        from airflow_asyncjob.definition.imported import find_module
+
+        for fetch in fetching_after(context):
+            path = fetch.definition.result.transform if fetch.definition.result else None
+            same = all(
+                getattr(fetch, name) == getattr(self, name)
+                for name in ("queue", "executor", "executor_config")
+            )
+            if path is None or not same:
+                continue
+            try:
+                find_module(path, "transform")
+            except DefinitionError as error:
+                raise DefinitionError(
+                    f"Nothing is sent, since {fetch.task_id} would fail: {error}"
+                ) from error
 
     def resume_submit(self, context: Mapping[str, Any], event: Any = None) -> Any:
         """Go on after a long Retry-After, or the wait after a job that failed."""

@@ -71,6 +71,36 @@ def sensor(server: FakeJobServer, plan: dict[str, Any] | None = None, **argument
 class TestBeforeADefer:
     """What could not be deferred with is refused while nothing is sent."""
 
+    @pytest.mark.parametrize(
+        "path", ["no_such_module:clean", "no_such_package.module:clean", "tests.no_such_module:clean"]
+    )
+    @pytest.mark.parametrize("retries", [None, 0])
+    def test_a_transform_that_the_download_would_not_find(
+        self, server: FakeJobServer, tmp_path: Path, path: str, retries: int | None
+    ) -> None:
+        job = {**JOB, "result": {**JOB["result"], "transform": path}}
+        worker = group(job=job, destination=str(tmp_path / "a.csv"), job_retries=retries)
+        with pytest.raises(AirflowFailException) as caught:
+            worker.run("job.submit")
+        said = f"Nothing is sent, since job.fetch would fail: transform {path} cannot be imported: "
+        assert str(caught.value).startswith(f"{said}ModuleNotFoundError: No module named ")
+        assert server.ledger.count() == 0
+
+    def test_a_transform_is_looked_for_without_running_its_module(
+        self, server: FakeJobServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "heavy_one.py").write_text("raise RuntimeError('the module was run')")
+        monkeypatch.syspath_prepend(str(tmp_path))
+        job = {**JOB, "result": {**JOB["result"], "transform": "heavy_one:clean"}}
+        assert group(job=job, destination=str(tmp_path / "a.csv")).run("job.submit") == "job-1"
+
+    def test_a_transform_of_a_download_that_runs_elsewhere_is_its_own_matter(
+        self, server: FakeJobServer, tmp_path: Path
+    ) -> None:
+        job = {**JOB, "result": {**JOB["result"], "transform": "no_such_module:clean"}}
+        worker = group(job=job, destination=str(tmp_path / "a.csv"), fetch={"queue": "heavy"})
+        assert worker.run("job.submit") == "job-1"
+
     def test_a_secret_among_the_inputs(self, server: FakeJobServer) -> None:
         worker = group(inputs={"note": SECRET})
         with pytest.raises(AirflowFailException) as caught:
