@@ -183,7 +183,7 @@ def ruled_out(seen: Seen, event: Responded, what: str) -> Reading:
     assert seen.rule is not None
     text = said(event)
     message = rule_message(seen.rule.message, seen.view)
-    reason = f"{message} " if message else ""
+    reason = f"{message.rstrip('.')}. " if message else ""
     error = RefusedError(f"A rule of the definition ends {what} (when: {seen.rule.when}). {reason}{text}")
     return Reading(Answer.REFUSED, _with_message(text, message), error, notes=seen.notes)
 

@@ -80,11 +80,13 @@ class Opened:
         body otherwise.
     :param prepared: the request that was answered, after redirects; None: none was sent.
     :param reader: takes the result's bytes; None: there is no result.
+    :param cut: the error's body is larger than ``limits.response_bytes``, and only its start was read.
     """
 
     event: Responded | Failed
     prepared: Prepared | None = None
     reader: BodyReader | None = None
+    cut: bool = False
 
 
 def ask(desk: Desk, send: Send) -> Generator[Step, Any, Responded | Failed]:
@@ -154,7 +156,7 @@ def open_download(desk: Desk, send: Send) -> Generator[Step, Any, Opened]:
         return Opened(desk.broken(prepared, error, exchange, code))
     event = desk.responded(prepared, head, reader.body)
     desk.note(prepared, event.response, reader.size)
-    return Opened(event)
+    return Opened(event, cut=reader.over)
 
 
 def _obtained(desk: Desk, prepared: Prepared) -> Generator[Step, Any, Failed | None]:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import httpx
 
-from airflow_asyncjob.errors import TruncatedError
+from airflow_asyncjob.errors import TruncatedError, UnreadableError
 from airflow_asyncjob.protocol.messages import Responded
 from airflow_asyncjob.transport.exchange import Desk
 from airflow_asyncjob.transport.faults import NETWORK_ERRORS
@@ -32,6 +32,20 @@ class _Streamed:
     def size(self) -> int:
         """Bytes of the result read so far, after Content-Encoding."""
         return self._opened.reader.size if self._opened.reader else 0
+
+    def _accepted(self) -> bytes | None:
+        """Return the body of an error that a rule of the definition accepts as the result: it was read with
+        its head. None: the answer is no error.
+        """
+        if self._opened.reader is not None or not isinstance(self.event, Responded):
+            return None
+        if self._opened.cut:
+            response = self.event.response
+            raise UnreadableError(
+                f"{response.sent} answered {response.code} with a body that is larger than "
+                "limits.response_bytes, of which no more is read of an error, also where a rule accepts it"
+            )
+        return self.event.response.body
 
     def _body(self) -> httpx.Response:
         if self._head is None or self._opened.reader is None:
@@ -69,8 +83,13 @@ class Streamed(_Streamed):
 
         :raises TruncatedError: it breaks off, is shorter than its Content-Length, or is not what its
             Content-Encoding says.
+        :raises UnreadableError: the answer is an error that a rule accepts, and is too large.
         :raises ValueError: the answer has no result; see ``event``.
         """
+        accepted = self._accepted()
+        if accepted is not None:
+            yield accepted
+            return
         raw = self._body().iter_raw()
         try:
             while (data := self._next(raw)) is not None:
@@ -89,6 +108,10 @@ class AsyncStreamed(_Streamed):
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the result; see :meth:`Streamed.chunks`."""
+        accepted = self._accepted()
+        if accepted is not None:
+            yield accepted
+            return
         raw = self._body().aiter_raw()
         try:
             while (data := await self._next(raw)) is not None:

@@ -14,6 +14,7 @@ import pytest
 
 from airflow_asyncjob.definition import AsyncJob
 from airflow_asyncjob.errors import (
+    AsyncJobError,
     DefinitionError,
     DestinationError,
     RefusedError,
@@ -27,6 +28,8 @@ from airflow_asyncjob.results.manifest import Manifest
 from airflow_asyncjob.results.resilient import file_name
 from airflow_asyncjob.testing import FakeJobServer
 from airflow_asyncjob.transport import ConnectionSettings, Wire
+from tests.results.serving import Fetching as Served
+from tests.results.serving import serving
 
 SUBMISSION = Submission("job-1", 0.0, {"region": "eu"})
 
@@ -256,6 +259,44 @@ def test_an_answer_without_data_by_rule_writes_nothing(fetch: Fetching) -> None:
     assert (manifest.state, manifest.uris) == ("no_data", ())
     assert fetch.server.ledger.count("result") == 2
     assert list(fetch.folder.iterdir()) == []
+
+
+NOT_YET = b'{"error": "not_yet"}'
+LARGE = b'{"error": "not_yet", "why": "' + b"x" * 100 + b'"}'
+
+
+@pytest.mark.parametrize(
+    ("when", "code", "body", "true"),
+    [
+        ("body.error == 'not_yet'", 404, NOT_YET, True),
+        ("body.error == 'not_yet'", 500, NOT_YET, True),
+        ("body == 'not yet'", 503, b"not yet", True),
+        ("body.e.code == 'not_yet'", 400, b"<e><code>not_yet</code></e>", True),
+        ("body.error == 'not_yet'", 200, NOT_YET, False),  # a good answer is the result: it streams
+        ("body.error == 'not_yet'", 404, LARGE, False),  # more than limits.response_bytes
+        ("headers['x-why'] == 'no'", 200, b"id\n1\n", True),
+        ("code == 404 and headers['x-why'] == 'no'", 404, LARGE, True),
+    ],
+)
+def test_a_rule_sees_the_whole_body_of_an_error_and_none_of_a_result(
+    tmp_path: Path, when: str, code: int, body: bytes, true: bool
+) -> None:
+    job = definition(
+        errors={"result": [{"when": when, "then": "fail", "message": "it is so"}]},
+        limits={"retries": 0, "response_bytes": 100},
+    )
+    with serving(lambda path, number: (code, {"X-Why": "no"}, body)) as url:
+        with pytest.raises(AsyncJobError) as caught:
+            Served(url, tmp_path)(job, "/rows")
+        assert ("it is so" in caught.value.message) is true
+
+
+def test_an_error_that_a_rule_accepts_is_the_result(tmp_path: Path) -> None:
+    job = definition(errors={"result": [{"when": "code == 404", "then": "accept"}]})
+    with serving(lambda path, number: (404, {}, b"id\n1\n")) as url:
+        manifest = Served(url, tmp_path)(job, "/rows")
+    assert (manifest.state, manifest.records) == ("done", 1)
+    assert (tmp_path / "out.jsonl").read_text() == '{"id":"1"}\n'
 
 
 def test_new_credentials_are_tried_once(tmp_path: Path) -> None:

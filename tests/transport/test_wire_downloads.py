@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from airflow_asyncjob.definition.models.limits import Limits
-from airflow_asyncjob.errors import TruncatedError
+from airflow_asyncjob.errors import TruncatedError, UnreadableError
 from airflow_asyncjob.protocol.messages import Failed, Fault, Purpose, Responded
 from airflow_asyncjob.transport.client import Wire
 from airflow_asyncjob.transport.settings import ConnectionSettings
@@ -138,8 +138,7 @@ def test_an_error_is_read_as_an_answer(serve: Serve, connect: Face, code: int) -
     with wire.open(RESULT) as opened:
         assert opened.event.response.code == code
         assert opened.event.response.body == (b"" if code == 304 else b"<Error>expired</Error>")
-        with pytest.raises(ValueError, match="no result to read"):
-            opened.read()
+        assert opened.read() == opened.event.response.body, "which a rule may accept as the result"
     assert wire.answer(asks()).code == code
     assert server.accepted == 1
 
@@ -150,6 +149,10 @@ def test_the_start_of_a_large_error_is_enough(serve: Serve, connect: Face) -> No
         assert opened.event.response.code == 500
         assert opened.event.response.excerpt.startswith("Sorry. Sorry.")
         assert len(opened.event.response.body) <= 1000
+        with pytest.raises(
+            UnreadableError, match=r"500 with a body that is larger than limits\.response_bytes"
+        ):
+            opened.read()
 
 
 def test_a_fault_before_the_head_is_an_event(connect: Face) -> None:

@@ -54,7 +54,10 @@ class Errors(Model):
     submit: tuple[ErrorRule, ...] = Field(default=(), description="Rules for the answer to the submit.")
     status: tuple[ErrorRule, ...] = Field(default=(), description="Rules for the answer to a poll.")
     result: tuple[ErrorRule, ...] = Field(
-        default=(), description="Rules for the head of a download's answer."
+        default=(),
+        description="Rules for the answer to a download, and to each of result.steps. Of a download that is "
+        "answered 2xx they see code and headers, since the body is the result; of any other answer the whole "
+        "body, where it is not larger than limits.response_bytes.",
     )
     cancel: tuple[ErrorRule, ...] = Field(
         default=(),
