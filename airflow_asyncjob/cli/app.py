@@ -17,13 +17,19 @@ app = typer.Typer(
     name="asyncjob",
     help="Submit, wait, download: drives asynchronous job APIs from a definition, without Airflow.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 
 # Its class has moved between modules of typer and click; its place in the tree has not.
 _UsageError: Any = typer.BadParameter.__bases__[0]
+
+
+def _names(incomplete: str) -> list[str]:
+    """Complete the name of a packaged definition, for the shell."""
+    from airflow_asyncjob.definition.catalogue import read_catalogue
+
+    return [name for name in sorted(read_catalogue().entries) if name.startswith(incomplete)]
 
 
 class Output(StrEnum):
@@ -124,7 +130,9 @@ def run(
     definition: Annotated[
         str,
         typer.Argument(
-            metavar="DEFINITION", help="A file, or a packaged name such as sendgrid/contacts_export."
+            metavar="DEFINITION",
+            help="A file, or a packaged name such as sendgrid/contacts_export.",
+            autocompletion=_names,
         ),
     ],
     base_url: BaseUrlOption = None,
@@ -179,7 +187,11 @@ def run(
 def jobs(
     definition: Annotated[
         str,
-        typer.Argument(metavar="DEFINITION", help="A file, or a packaged name such as ogc/process."),
+        typer.Argument(
+            metavar="DEFINITION",
+            help="A file, or a packaged name such as ogc/process.",
+            autocompletion=_names,
+        ),
     ],
     base_url: BaseUrlOption = None,
     set_inputs: Annotated[
@@ -234,27 +246,84 @@ def schema() -> None:
     typer.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
 
 
+@app.command("list")
+def list_(output: OutputOption = Output.TEXT) -> int:
+    """Show the definitions that can be used by name: those that ship, and those of installed packages.
+
+    With --output json the last line of stdout is an object with definitions (name, description, from, file,
+    error) and warnings. What is wrong with a package goes to stderr, and hides no definition of another one.
+    """
+    from airflow_asyncjob.cli.catalogue import list_definitions
+
+    return list_definitions(as_json=output is Output.JSON)
+
+
+@app.command()
+def show(
+    definition: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="A packaged name such as sendgrid/contacts_export, or a file.",
+            autocompletion=_names,
+        ),
+    ],
+    output: OutputOption = Output.TEXT,
+) -> int:
+    """Show a definition: its file, and what the connection, the inputs and the limits are.
+
+    With --output json the last line of stdout is an object with name, description, from, file, connection,
+    auth, inputs, limits and text.
+    """
+    from airflow_asyncjob.cli.catalogue import show_definition
+
+    return show_definition(definition, as_json=output is Output.JSON)
+
+
 @app.command()
 def new(
+    from_name: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="NAME",
+            help="From a packaged definition, with its comments.",
+            autocompletion=_names,
+        ),
+    ] = None,
     from_curl: Annotated[
         bool, typer.Option("--from-curl", help="From curl commands: those in the files, or pasted to stdin.")
     ] = False,
-    files: Annotated[
-        list[Path] | None, typer.Argument(metavar="[FILE]...", help="Files with curl commands; none: stdin.")
+    given: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME or FILE]...",
+            help="With --from: the name of the new definition, such as shop/contacts. With --from-curl: "
+            "files with curl commands; none: stdin.",
+        ),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", metavar="FILE", help="Write here; without it to stdout.", dir_okay=False),
+        typer.Option(
+            "--output",
+            metavar="FILE",
+            help="Write here; without it --from writes NAME.yaml, and --from-curl to stdout.",
+            dir_okay=False,
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the output file.")] = False,
 ) -> int:
-    """Start a definition.
+    """Start a definition, from a packaged one or from curl commands.
 
-    Give the commands in the order of use: the one that submits the job, the one that asks for its status,
-    the one that downloads the result. No credential of theirs is written.
+    Give the curl commands in the order of use: the one that submits the job, the one that asks for its
+    status, the one that downloads the result. No credential of theirs is written.
     """
-    from airflow_asyncjob.cli.new import new_from_curl
+    from airflow_asyncjob.cli.new import new_from_catalogue, new_from_curl
 
-    if not from_curl:
-        raise typer.BadParameter("say what the definition is started from: --from-curl")
-    return new_from_curl(files or [], output, force=force)
+    if from_curl == (from_name is not None):
+        raise typer.BadParameter("say what the definition is started from: --from NAME, or --from-curl")
+    if from_name is None:
+        return new_from_curl([Path(file) for file in given or ()], output, force=force)
+    if len(given or ()) != 1:
+        raise typer.BadParameter("--from goes with one name, that of the new definition: asyncjob new shop/x")
+    return new_from_catalogue((given or [""])[0], from_name, output, force=force)

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
+from airflow_asyncjob.cli.outcome import tell
 from airflow_asyncjob.definition import AsyncJob
+from airflow_asyncjob.definition.catalogue import CatalogueWarning
 from airflow_asyncjob.errors import DefinitionError
 
 __all__ = ["load_definition"]
 
 
 def load_definition(source: str) -> AsyncJob:
-    """Return the definition of a file or a packaged name.
+    """Return the definition of a file or a packaged name; what is wrong in the catalogue goes to stderr.
 
     :raises DefinitionError: every mistake in it, also what ``asyncjob new`` left to be filled in.
     """
     _filled(source)
-    return AsyncJob.load(source)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", CatalogueWarning)
+        try:
+            return AsyncJob.load(source)
+        finally:
+            for warning in caught:
+                tell(f"warning: {warning.message}")
 
 
 def _filled(source: str) -> None:

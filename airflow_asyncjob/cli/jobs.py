@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +14,7 @@ from airflow_asyncjob.cli.interrupts import Interrupted, Interrupts
 from airflow_asyncjob.cli.outcome import ExitCode, print_json, tell
 from airflow_asyncjob.cli.progress import Progress
 from airflow_asyncjob.cli.run import given_inputs, run_names, write_trace
+from airflow_asyncjob.cli.table import print_table
 from airflow_asyncjob.definition import AsyncJob
 from airflow_asyncjob.definition.inputs import resolve_inputs
 from airflow_asyncjob.definition.render import members_used
@@ -106,35 +106,20 @@ def _columns(definition: AsyncJob, section: JobList) -> list[str]:
     return ["id", *told, *(["raw_status"] if section.status is not None else []), *read]
 
 
-def _show(jobs: list[dict[str, Any]], columns: list[str]) -> None:
-    """Write a table: with a frame on a terminal, and without, one job a line, to a file or a pipe."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+_TITLES = {"raw_status": "status", "submitted_at": "submitted at"}
 
-    terminal = sys.stdout.isatty()
-    table = Table(box=box.SIMPLE_HEAD if terminal else None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(_TITLES.get(column, column), overflow="fold", no_wrap=not terminal)
-    for job in jobs:
-        table.add_row(*(Text(_cell(job, column)) for column in columns))
-    wide = None if terminal else max(80, 4 * sum(_widest(jobs, column) for column in columns))
-    Console(width=wide, highlight=False, markup=False).print(table)
+
+def _show(jobs: list[dict[str, Any]], columns: list[str]) -> None:
+    print_table(
+        [_TITLES.get(column, column) for column in columns],
+        [[_cell(job, column) for column in columns] for job in jobs],
+    )
     if not jobs:
         tell("asyncjob: the API has no jobs")
 
 
-_TITLES = {"raw_status": "status", "submitted_at": "submitted at"}
-
-
-def _widest(jobs: list[dict[str, Any]], column: str) -> int:
-    return max(len(column) + 2, *(len(_cell(job, column)) + 2 for job in jobs), 0)
-
-
 def _cell(job: dict[str, Any], column: str) -> str:
-    """Return a value on one line."""
     value = job[column]
     if column == "state" and value is None:
         return "" if job["raw_status"] is None else "unknown"
-    return "" if value is None else " ".join(str(value).split())
+    return "" if value is None else str(value)

@@ -15,7 +15,7 @@ def catalogue_page() -> str:
     from importlib import resources
 
     from airflow_asyncjob.definition import AsyncJob
-    from airflow_asyncjob.definition.loading import packaged_names
+    from airflow_asyncjob.definition.catalogue import packaged_names
 
     parts = [
         NOTICE,

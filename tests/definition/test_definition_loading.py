@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from airflow_asyncjob.definition import AsyncJob
-from airflow_asyncjob.definition.loading import packaged_names
+from airflow_asyncjob.definition.catalogue import packaged_names
 from airflow_asyncjob.definition.problems import InvalidDefinition
 from airflow_asyncjob.errors import DefinitionError
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["PAGES", "ROOT", "Block", "Link", "blocks", "links", "named", "prose"]
+__all__ = ["PAGES", "ROOT", "Block", "Link", "blocks", "links", "named", "prose", "run_in"]
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -69,3 +73,26 @@ def links() -> Iterator[Link]:
         for match in _LINK.finditer(prose(page)):
             if not match["target"].startswith(("http://", "https://", "mailto:")):
                 yield Link(page, match["text"], match["target"])
+
+
+def run_in(folder: Path, *arguments: str, site: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run ``python -m ARGUMENTS`` in a folder, with the command ``asyncjob`` on the path.
+
+    :param site: folder with further installed packages.
+    """
+    program = folder / "bin" / "asyncjob"
+    program.parent.mkdir(exist_ok=True)
+    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m airflow_asyncjob "$@"\n')
+    program.chmod(0o755)
+    return subprocess.run(
+        [sys.executable, "-m", *arguments],
+        cwd=folder,
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{site}:{ROOT}" if site else str(ROOT),
+            "PATH": f"{program.parent}:{os.environ['PATH']}",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )

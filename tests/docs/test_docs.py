@@ -21,7 +21,8 @@ import pytest
 from airflow_asyncjob.definition import AsyncJob
 from airflow_asyncjob.definition.models.job import JobModel
 from airflow_asyncjob.testing import FakeJobServer
-from tests.docs.pages import PAGES, ROOT, Block, Link, blocks, links, named, prose
+from tests.definition.installed import lay
+from tests.docs.pages import PAGES, ROOT, Block, Link, blocks, links, named, prose, run_in
 
 COMPLETE = {"submit", "status"}
 """Sections that a whole definition has."""
@@ -128,7 +129,10 @@ def test_a_definition_loads(block: Block, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def jobs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder for DAG files; ``jobs/`` has the whole definitions of two how-tos and of the examples."""
+    """Give a folder for DAG files; ``jobs/`` has the whole definitions of two how-tos and of the examples.
+
+    ``site/`` has the package of "Publish a definition".
+    """
     folder = tmp_path_factory.mktemp("dags")
     (folder / "jobs").mkdir()
     for name, page in (("report", "write-a-definition.md"), ("orders", "test-your-dag.md")):
@@ -137,6 +141,8 @@ def jobs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / "jobs" / f"{name}.yaml").write_text(found[0].text)
     for file in (ROOT / "dags" / "jobs").glob("*.yaml"):
         shutil.copy(file, folder / "jobs")
+    (acme,) = (block.text for block in blocks("yaml") if data_of(block).get("name") == "acme/orders")
+    lay(folder / "site", "acme-jobs", "acme_jobs", {"acme_jobs/acme/orders.yaml": acme})
     return folder
 
 
@@ -161,6 +167,7 @@ def test_a_dag_file_parses(block: Block, jobs_folder: Path, monkeypatch: pytest.
     whole = "with DAG(" in block.text
     file.write_text(block.text if whole else DAG_FILE.format(body=textwrap.indent(block.text, "    ")))
     monkeypatch.chdir(jobs_folder)
+    monkeypatch.syspath_prepend(jobs_folder / "site")
     made: list[DAG] = []
     enter = DAG.__enter__
     monkeypatch.setattr(DAG, "__enter__", lambda self: made.append(self) or enter(self))
@@ -183,24 +190,9 @@ def example(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run_in(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run ``python -m ARGUMENTS`` in a folder, with the command ``asyncjob`` on the path."""
-    program = folder / "bin" / "asyncjob"
-    program.parent.mkdir(exist_ok=True)
-    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m airflow_asyncjob "$@"\n')
-    program.chmod(0o755)
-    return subprocess.run(
-        [sys.executable, "-m", *arguments],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PATH": f"{program.parent}:{os.environ['PATH']}"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 def test_the_examples_of_tests_pass(example: Path) -> None:
-    tests = [block.text for block in blocks("python") if re.search(r"fake_job_server|runpy", block.text)]
+    page = [block for block in blocks("python") if block.page.name == "test-your-dag.md"]
+    tests = [block.text for block in page if re.search(r"fake_job_server|runpy", block.text)]
     (example / "test_example.py").write_text("\n".join(tests))
     done = run_in(example, "pytest", "-q", "-p", "airflow_asyncjob.testing.plugin", "test_example.py")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -247,7 +239,7 @@ def test_the_errors_that_are_shown_are_what_is_said(
 def options_of_commands() -> dict[str, set[str]]:
     """Return the options of each command, as its help shows them."""
     found = {}
-    for command in ("run", "jobs", "validate", "schema", "new"):
+    for command in ("run", "jobs", "validate", "schema", "list", "show", "new"):
         done = subprocess.run(
             [sys.executable, "-m", "airflow_asyncjob", command, "--help"],
             cwd=ROOT,
