@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from airflow_asyncjob.errors import DefinitionError
+from airflow_asyncjob.importers.curl_form import FormField, read_field
 from airflow_asyncjob.importers.shell import ShellCommand, split_commands
 
 __all__ = ["CurlRequest", "read_curl"]
@@ -64,6 +65,8 @@ class CurlRequest:
     :param params: query parameters in order, decoded.
     :param headers: names as written; the ones that curl adds by itself are not there.
     :param body: the text sent, None without one.
+    :param fields: of a multipart body; empty: it has none.
+    :param file: path of the file that is the body, as written; None: the body is no file.
     :param json_given: ``--json`` was used.
     :param user: of ``-u`` or of the URL, as ``login:password``; None without one.
     :param bearer: of ``--oauth2-bearer``.
@@ -78,6 +81,8 @@ class CurlRequest:
     params: list[tuple[str, str]] = field(default_factory=list)
     headers: list[tuple[str, str]] = field(default_factory=list)
     body: str | None = None
+    fields: list[FormField] = field(default_factory=list)
+    file: str | None = None
     json_given: bool = False
     user: str | None = None
     bearer: str | None = None
@@ -191,20 +196,36 @@ class _Reader:
             request.scheme = name
         elif name == "url-query":
             request.params += self._pairs(value)
+        elif name == "data-binary" and value.startswith("@"):
+            self._file(value[1:])
+            request.notes.append(
+                f"the file {value} gets a Content-Type by its name, unless headers give one (curl says form)"
+            )
         elif name in ("data", "data-ascii", "data-binary", "data-raw", "data-urlencode", "json"):
             self.data.append(self._datum(name, value))
         elif name in ("form", "form-string"):
-            raise self._error(
-                "-F sends multipart/form-data, which is not drafted: leave it out of the command, and write "
-                "the fields into the draft's request, such as multipart: {rows: {file: '{{ inputs.path }}'}}"
-            )
+            self._form(name, value)
         elif name == "upload-file":
-            raise self._error(
-                "-T uploads a file, which is not drafted: leave it out of the command (with -X PUT in its "
-                "place), and write file: '{{ inputs.path }}' into the draft's request"
-            )
+            self._file(value)
+            self.flags.add("upload")
         elif name in ("get", "head", "insecure"):
             self.flags.add(name)
+
+    def _form(self, name: str, value: str) -> None:
+        try:
+            found = read_field(value, literal=name == "form-string")
+        except ValueError as error:
+            raise self._error(f"-F {value.partition('=')[0]}: {error}") from None
+        if any(one.name == found.name for one in self.request.fields):
+            raise self._error(f"-F {found.name} is given twice; a definition has each field of a form once")
+        self.request.fields.append(found)
+
+    def _file(self, path: str) -> None:
+        if self.request.file is not None:
+            raise self._error(
+                "a definition sends one file as its body; give the others requests of their own"
+            )
+        self.request.file = path
 
     def _header(self, value: str) -> None:
         if value.startswith("@"):
@@ -241,10 +262,18 @@ class _Reader:
         user, at, host = parts.netloc.rpartition("@")
         if at and self.request.user is None:
             self.request.user = unquote(user)
-        self.request.url = f"{parts.scheme}://{host}{parts.path}"
+        path = parts.path
+        if "upload" in self.flags and path.endswith("/") and self.request.file not in (None, "-", "."):
+            path += quote((self.request.file or "").rpartition("/")[2], safe="")  # as curl does
+        self.request.url = f"{parts.scheme}://{host}{path}"
         self.request.params[:0] = parse_qsl(parts.query, keep_blank_values=True)
 
     def _body(self) -> None:
+        kinds = [bool(self.data), bool(self.request.fields), self.request.file is not None]
+        if sum(kinds) > 1:
+            raise self._error("a request has one body, and several of -d, -F and a file are given")
+        if "get" in self.flags and not self.data and any(kinds):
+            raise self._error("-G puts data into the URL, where no file and no form can be")
         if not self.data:
             return
         joined = ("" if self.request.json_given else "&").join(self.data)
@@ -256,8 +285,10 @@ class _Reader:
     def _method(self) -> None:
         request = self.request
         if not request.method:
-            has_body = request.body is not None
+            has_body = request.body is not None or bool(request.fields) or request.file is not None
             request.method = "HEAD" if "head" in self.flags else "POST" if has_body else "GET"
+            if "upload" in self.flags:
+                request.method = "PUT"
         if "insecure" in self.flags:
             request.notes.append(
                 "-k (certificates are not checked) was left out; the connection's extra has verify for it"

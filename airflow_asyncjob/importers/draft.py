@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from airflow_asyncjob.importers.credentials import Credentials, Template
 from airflow_asyncjob.importers.curl import CurlRequest, read_curl
+from airflow_asyncjob.importers.curl_form import FormField
 from airflow_asyncjob.importers.roles import Roles, assign_roles, origin_of, segments
 
 __all__ = ["Draft", "draft_from_curl", "unfilled"]
@@ -80,11 +81,12 @@ def unfilled(text: str) -> list[tuple[int, str]]:
 class _Texts:
     """Turns literal text into template text.
 
-    :param inputs: the inputs that stand for shell variables: name and the variable as it was written.
+    :param inputs: the inputs that stand for shell variables and files: name and description.
     """
 
     job_id: str | None
     inputs: dict[str, str] = field(default_factory=dict)
+    _files: dict[tuple[str, str], Template] = field(default_factory=dict)
 
     def text(self, value: str, *, later: bool) -> str:
         """Return template text; ``later`` requests have the job's ID."""
@@ -116,8 +118,22 @@ class _Texts:
         name = (variable or re.sub(r"\W+", "_", command or "value").strip("_")).lower()
         if not name.isidentifier():
             name = f"value_{name}".rstrip("_")
-        self.inputs.setdefault(name, found.group())
+        self.inputs.setdefault(name, f"Stood as {found.group()} in the curl command.")
         return "{{ inputs." + name + " }}"
+
+    def file(self, path: str, wanted: str) -> Template:
+        """Return the template of a file's path: an input of its own, since a path is of one machine.
+
+        :param wanted: what the input is to be called, if that can be.
+        """
+        if (path, wanted) not in self._files:
+            name = re.sub(r"\W+", "_", wanted, flags=re.ASCII).strip("_").lower()
+            name = name if name.isidentifier() else "file"
+            while name in self.inputs:
+                name += "_file"
+            self.inputs[name] = f"Path or URI of the file to send; it was {path} in the curl command."
+            self._files[path, wanted] = Template("{{ inputs." + name + " }}")
+        return self._files[path, wanted]
 
 
 class _Writer:
@@ -132,6 +148,11 @@ class _Writer:
                 self.credentials.move_out(request)
                 self.notes += [f"line {request.line}: {note}" for note in request.notes]
         self.notes += [f"line {request.line}: not used" for request in roles.unused]
+        self.notes += [
+            f"line {request.line}: only a submit sends files; make this request a step of it (submit.steps)"
+            for request in (roles.status, roles.result, roles.cancel, roles.delete)
+            if request is not None and (request.file is not None or any(one.file for one in request.fields))
+        ]
 
     def _result_request(self) -> CurlRequest | None:
         """Return the download when its URL can be made from the ID; None when only the API can tell it."""
@@ -163,8 +184,8 @@ class _Writer:
         definition = _mapping(version=1, name=self._name())
         if self.texts.inputs:
             definition["inputs"] = {
-                name: _mapping(type="string", description=f"Stood as {written} in the curl command.")
-                for name, written in self.texts.inputs.items()
+                name: _mapping(type="string", description=description)
+                for name, description in self.texts.inputs.items()
             }
         if self.credentials.auth:
             definition["auth"] = self.credentials.auth
@@ -288,13 +309,17 @@ class _Writer:
                 continue
             if lowered == "user-agent" and value.startswith(("Mozilla/", "curl/")):
                 continue
-            if lowered == "content-type" and _is_usual_type(value, kind):
+            if lowered == "content-type" and (kind == "multipart" or _is_usual_type(value, kind)):
                 continue
             kept[name] = self.texts.text(value, later=later)
         return kept
 
     def _body(self, request: CurlRequest) -> tuple[str, Any]:
         """Return the kind of body and its value; an empty kind when there is none."""
+        if request.fields:
+            return "multipart", {part.name: self._field(part) for part in request.fields}
+        if request.file is not None:
+            return "file", self.texts.file(request.file, "file")
         if request.body is None:
             return "", None
         content_type = request.header("content-type")
@@ -315,6 +340,15 @@ class _Writer:
         if kind == "form" or (not content_type and "=" in request.body):
             return "form", _grouped(parse_qsl(request.body, keep_blank_values=True))
         return "text", request.body
+
+    def _field(self, part: FormField) -> Any:
+        """Return a field of a form: its text alone where that says it all."""
+        settings = {"filename": part.filename, "content_type": part.content_type}
+        given = {name: value for name, value in settings.items() if value is not None}
+        if part.file is not None:
+            return {"file": self.texts.file(part.file, part.name), **given}
+        value = self.credentials.of_body(part.text, part.name)
+        return {"text": value, **given} if given else value
 
 
 def _is_usual_type(content_type: str, kind: str) -> bool:

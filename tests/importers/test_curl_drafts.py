@@ -145,6 +145,55 @@ def test_what_is_left_to_fill_in_is_named_with_its_line_and_comments_do_not_coun
             "curl -X POST https://h/p -H 'Idempotency-Key: 12'",
             {"url": "/p", "headers": {"Idempotency-Key": "{{ idempotency_key }}"}},
         ),
+        (
+            "curl https://h/p -F kind=orders -F 'rows=@a/b.csv;type=text/x-csv;filename=o.csv'",
+            {
+                "url": "/p",
+                "multipart": {
+                    "kind": "orders",
+                    "rows": {
+                        "file": "{{ inputs.rows }}",
+                        "filename": "o.csv",
+                        "content_type": "text/x-csv",
+                    },
+                },
+            },
+        ),
+        (
+            """curl https://h/p -H 'Content-Type: multipart/form-data' -F 'a={"b": 1};type=application/json' \
+            -F 'c="x;y,\\"z\\""' --form-string 'd=@e;f' -F 'g=1,2' -F 'h="i";type=text/plain; charset=utf-8'""",
+            {
+                "url": "/p",
+                "multipart": {
+                    "a": {"text": '{"b": 1}', "content_type": "application/json"},
+                    "c": 'x;y,"z"',
+                    "d": "@e;f",
+                    "g": "1,2",
+                    "h": {"text": "i", "content_type": "text/plain; charset=utf-8"},
+                },
+            },
+        ),
+        (
+            "curl https://h/p -F 'my file=@\"a;b.csv\"' -F 'file=@$HOME/c.csv' -F api_key=s3cr3t",
+            {
+                "url": "/p",
+                "multipart": {
+                    "my file": {"file": "{{ inputs.my_file }}"},
+                    "file": {"file": "{{ inputs.file }}"},
+                    "api_key": "{{ connection.extra.api_key }}",
+                },
+            },
+        ),
+        ("curl https://h/p --data-binary @a.bin", {"url": "/p", "file": "{{ inputs.file }}"}),
+        (
+            "curl https://h/p -H 'Content-Type: text/csv' --data-binary @-",
+            {"url": "/p", "headers": {"Content-Type": "text/csv"}, "file": "{{ inputs.file }}"},
+        ),
+        (
+            "curl -T 'a/b c.csv' https://h/p/",
+            {"method": "PUT", "url": "/p/b%20c.csv", "file": "{{ inputs.file }}"},
+        ),
+        ("curl -X POST --upload-file a.csv https://h/p", {"url": "/p", "file": "{{ inputs.file }}"}),
         ("curl --url-query a=1 -X POST https://h/p", {"url": "/p", "params": {"a": "1"}}),
     ],
 )
@@ -296,9 +345,17 @@ def test_digest_is_said_to_be_unknown() -> None:
     ("commands", "message"),
     [
         ("hello", "There is no curl command"),
-        ("curl -F a=@b https://h/p", r"line 1: curl: -F sends multipart/form-data.* write .* multipart: "),
+        ("curl -F a=@b,c https://h/p", "line 1: curl: -F a: sends several files in one field; give"),
+        ("curl -F a=b -F a=c https://h/p", "-F a is given twice; a definition has each field of a form once"),
+        ("curl -F 'a=<b' https://h/p", "-F a: reads its value from a file; paste"),
+        ("curl -F 'a=b; c' https://h/p", "-F a: has '; c' after its value, which is neither ;type="),
+        ("curl -F 'a=@b;encoder=base64' https://h/p", "has ';encoder=base64' after its value"),
+        ("curl -F 'a=(;type=x/y' https://h/p", "has parts within a part"),
+        ("curl -F a https://h/p", "-F a: a field is NAME=VALUE"),
+        ("curl -F a=@b -d c=d https://h/p", "a request has one body, and several of -d, -F and a file"),
+        ("curl -G -F a=@b https://h/p", "-G puts data into the URL"),
+        ("curl -T a -T b https://h/p", "a definition sends one file as its body"),
         ("curl -d @file https://h/p", r"--data @file reads a file; paste the file's content"),
-        ("curl -T file https://h/p", r"-T uploads a file.* -X PUT .* write file: "),
         ("curl -H @file https://h/p", "reads headers from a file"),
         ("curl --bogus https://h/p", "option --bogus not recognized. Remove it"),
         ("curl -s", "exactly one URL; none"),
@@ -313,3 +370,25 @@ def test_what_cannot_be_said_is_refused(commands: str, message: str) -> None:
     with pytest.raises(DefinitionError, match=message) as caught:
         draft_from_curl(commands)
     assert "s3cr3t" not in str(caught.value)
+
+
+def test_a_file_is_an_input_and_the_draft_sends_it() -> None:
+    draft = draft_from_curl("curl -F 'rows=@/home/me/rows.csv' -F 'copy=@/home/me/rows.csv' https://h/p")
+    definition = load(draft.text)
+    assert definition["inputs"] == {
+        name: {
+            "type": "string",
+            "description": "Path or URI of the file to send; it was /home/me/rows.csv in the curl command.",
+        }
+        for name in ("rows", "copy")
+    }
+    AsyncJob.load(
+        {**definition, "submit": {**definition["submit"], "id": "id"}, "status": None}, partial=True
+    )
+
+
+def test_a_file_of_a_later_request_is_said_to_belong_to_a_step() -> None:
+    draft = draft_from_curl(
+        "curl -X POST https://h/jobs\ncurl -T a https://h/jobs/j1/data\ncurl https://h/jobs/j1/status"
+    )
+    assert "only a submit sends files; make this request a step of it (submit.steps)" in str(draft.notes)
