@@ -67,8 +67,8 @@ def _settings(rest: str) -> Iterator[tuple[str, str]]:
         found = _SETTING.match(rest, at)
         if found is None or found[1] not in ("type", "filename"):
             raise ValueError(
-                f"has {rest[at:][:30]!r} after its value, which is neither ;type= nor ;filename=; a value with "
-                "a semicolon stands in double quotes, or in --form-string"
+                f"has {rest[at:][:30]!r} after its value, which is neither ;type= nor ;filename=; a value "
+                "with a semicolon stands in double quotes, or in --form-string"
             )
         yield found[1], _unquoted(found[2], found[3]).strip()
         at = found.end()

@@ -161,7 +161,8 @@ def test_what_is_left_to_fill_in_is_named_with_its_line_and_comments_do_not_coun
         ),
         (
             """curl https://h/p -H 'Content-Type: multipart/form-data' -F 'a={"b": 1};type=application/json' \
-            -F 'c="x;y,\\"z\\""' --form-string 'd=@e;f' -F 'g=1,2' -F 'h="i";type=text/plain; charset=utf-8'""",
+            -F 'c="x;y,\\"z\\""' --form-string 'd=@e;f' -F 'g=1,2' \
+            -F 'h="i";type=text/plain; charset=utf-8'""",
             {
                 "url": "/p",
                 "multipart": {

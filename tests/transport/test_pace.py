@@ -11,12 +11,13 @@ from collections.abc import Callable
 
 import pytest
 
+from airflow_asyncjob.definition.models.auth import Auth
 from airflow_asyncjob.definition.models.limits import Limits
 from airflow_asyncjob.protocol.messages import Purpose, Responded
 from airflow_asyncjob.transport.client import AsyncWire, Wire
 from airflow_asyncjob.transport.pace import Pace, pause_before
 from airflow_asyncjob.transport.settings import ConnectionSettings
-from tests.transport.wires import Face, Server, asks, http
+from tests.transport.wires import Face, Seen, Server, asks, http
 
 Serve = Callable[..., Server]
 Connect = Callable[..., Face]
@@ -123,6 +124,35 @@ def test_a_redirect_of_a_download_keeps_the_pace_too(serve: Serve, connect: Conn
     with wire.open(asks(purpose=Purpose.RESULT)) as opened:
         assert isinstance(opened.event, Responded)
     assert time.monotonic() - begin >= 1 / RATE - 0.001
+
+
+def token_or_answer(seen: Seen, connection: object) -> bytes:
+    return http(body=b'{"access_token": "t0", "expires_in": 3600}' if seen.target == "/token" else b"{}")
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_login_keeps_the_pace_of_its_origin(serve: Serve, connect: Connect, elsewhere: bool) -> None:
+    server, other = serve(token_or_answer), serve(token_or_answer)
+    url = f"{other.url}/token" if elsewhere else "/token"
+    auth = Auth.model_validate({"type": "oauth2", "token_url": url})
+    given = ConnectionSettings(base_url=server.url, login="pace", password=f"of-{server.url}")
+    wire = connect(given, auth=auth, limits=limited())
+    begin = time.monotonic()
+    for _ in range(3):
+        assert isinstance(wire.send(asks()), Responded)
+    assert len(server.seen) == (3 if elsewhere else 4)
+    assert time.monotonic() - begin >= (len(server.seen) - 1) / RATE - 0.001
+
+
+def test_the_turn_of_a_login_is_no_part_of_the_exchange(serve: Serve, connect: Connect) -> None:
+    server = serve(token_or_answer)
+    auth = Auth.model_validate({"type": "oauth2", "token_url": "/token"})
+    given = ConnectionSettings(base_url=server.url, login="pace", password=f"of-{server.url}")
+    slow = Limits(requests_per_second=2.0, exchange_timeout=0.3)
+    connect(ConnectionSettings(base_url=server.url), limits=slow).answer(asks())
+    begin = time.monotonic()
+    assert connect(given, auth=auth, limits=slow).answer(asks()).code == 200
+    assert time.monotonic() - begin >= 1.0 - 0.001
 
 
 def test_another_origin_is_not_held_back(serve: Serve, connect: Connect) -> None:
