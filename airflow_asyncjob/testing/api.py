@@ -134,6 +134,10 @@ class Api(ABC):
         self.url = ""
         self.files_url = ""
 
+    def credentials(self) -> dict[str, str]:
+        """Return what of a connection holds the accepted credentials: ``login``, ``password``."""
+        return {}
+
     @abstractmethod
     def route(self, request: Received) -> Route:
         """Say what a request is for, without executing it."""

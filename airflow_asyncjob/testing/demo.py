@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from airflow_asyncjob.testing import SENDGRID_KEY, FakeJobServer, check_contacts
+from airflow_asyncjob.testing import FakeJobServer, check_contacts
 from airflow_asyncjob.testing.airflow_api import FINISHED
 from airflow_asyncjob.testing.ledger import Purpose
 from airflow_asyncjob.testing.local_airflow import LocalAirflow
@@ -117,7 +117,7 @@ def _demonstrate(story: Story, folder: Path, keep_open: bool) -> None:
         airflow = LocalAirflow(
             folder / "airflow",
             dags,
-            connections={"sendgrid": {"conn_type": "http", "host": server.url, "password": SENDGRID_KEY}},
+            connections={"sendgrid": server.connection},
             env={"AIRFLOW_VAR_CONTACTS_FOLDER": str(folder / "contacts")},
             port=free_port(8080),
         )

@@ -91,6 +91,13 @@ class GenericApi(Api):
         self._made = 0
         self._lock = threading.Lock()
 
+    def credentials(self) -> dict[str, str]:
+        """Return what goes with ``auth`` and ``credential``."""
+        if self.options.auth == "basic":
+            login, _, password = self.options.credential.partition(":")
+            return {"login": login, "password": password}
+        return {"password": self.options.credential} if self.options.auth else {}
+
     def route(self, request: Received) -> Route:
         """Say what a request is for."""
         match = _JOB.fullmatch(request.path)

@@ -100,6 +100,10 @@ class SendgridApi(Api):
         self._urls = PresignedUrls(clock)
         self._lock = threading.Lock()
 
+    def credentials(self) -> dict[str, str]:
+        """Return the API key as the password."""
+        return {"password": self.options.api_key}
+
     def route(self, request: Received) -> Route:
         """Say what a request is for."""
         if request.host == "files":

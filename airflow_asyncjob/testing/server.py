@@ -22,12 +22,14 @@ __all__ = ["KINDS", "FakeJobServer", "Kind", "api_of"]
 Kind = Literal[
     "generic",
     "sendgrid",
+    "eloqua",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _APIS: Mapping[str, str] = {
     "generic": "generic:GenericApi",
     "sendgrid": "sendgrid:SendgridApi",
+    "eloqua": "eloqua:EloquaApi",
 }
 """Kind: module of this package, and class. One is imported when it is asked for."""
 
@@ -114,6 +116,11 @@ class FakeJobServer:
     def url(self) -> str:
         """Address of the API without a slash at the end, such as ``http://127.0.0.1:40123``."""
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def connection(self) -> dict[str, str]:
+        """An Airflow connection with the accepted credentials, for ``LocalAirflow`` and ``ASYNCJOB_CONN``."""
+        return {"conn_type": "http", "host": self.url, **self._api.credentials()}
 
     @property
     def files_url(self) -> str:

@@ -135,10 +135,12 @@ def client_of(
     url: str,
     clock: FakeClock | None,
     *,
+    login: str | None = None,
     password: str | None = None,
     **given: Any,
 ) -> Iterator[Client]:
     job = AsyncJob.load(source)
-    with Wire(ConnectionSettings(base_url=url, password=password), limits=job.limits, auth=job.auth) as wire:
+    settings = ConnectionSettings(base_url=url, login=login, password=password)
+    with Wire(settings, limits=job.limits, auth=job.auth) as wire:
         now = time.time if clock is None else clock.time
         yield Client(job, Hands(wire, clock), now, resolve_inputs(job, given))
