@@ -78,6 +78,7 @@ class Process:
     seen_end: str | None = None
     notes_told: int = 0
     queued_too_long: bool = False
+    looks: int = 0
 
 
 class Checks:
@@ -128,6 +129,9 @@ class Checks:
             ending = command.purpose in (Purpose.CANCEL, Purpose.LOG)
             self.check(ending, f"{command.purpose} is sent although the job was stopped")
         most = self.plan.definition.limits.retries + 1
+        if process.goal is Goal.TARGET:
+            self._may_look(process, command, most)
+            return
         phase = self.stored_phase
         alone = process.keeps and not process.orphan and not self.plan.twins
         if alone and command.purpose is not Purpose.SUBMIT and not self.plan.two_steps:
@@ -159,6 +163,15 @@ class Checks:
                 self.late_looks += 1
                 process.last_looks += 1
                 self.check(process.last_looks <= 4, "looks on and on after the deadline")
+        process.exempt = False
+
+    def _may_look(self, process: Process, command: Send, most: int) -> None:
+        """Check a request of a look for the target of a job that has ended."""
+        self.check(command.purpose is Purpose.POLL, f"a {command.purpose} is sent to look for the target")
+        process.looks += not process.exempt
+        self.check(process.looks <= most, f"more than {most} looks for the target")
+        earliest = max(process.bounds.poll, process.bounds.look) if process.looks > 1 else 0.0
+        self.check(self.now >= earliest - EPSILON or process.exempt, "a look is sent too early")
         process.exempt = False
 
     def _stored_before(self, process: Process, left: float) -> None:
@@ -300,6 +313,8 @@ class Checks:
             self.check(self.stop_asked, "cancelled, and nobody asked for it")
             self._stopped_for_good(outcome, remote)
         else:
+            answered = process.goal is not Goal.TARGET or process.looks > 0
+            self.check(answered, "a fresh target is told without a look")
             truth = remote.state(self.now)
             self.check(outcome.state == truth, f"the outcome is {outcome.state}, the truth is {truth}")
             self._log_told(outcome, remote)
@@ -347,6 +362,8 @@ class Checks:
             alone = self.risks + self.begun_again == 0 and not self.plan.twins
             nothing = not self.api.jobs and not self.api.drafts
             self.check(nothing or not alone, f"a job was accepted, and the error is {error.message!r}")
+        if process.goal is Goal.TARGET:
+            self.check(process.looks > 0, f"{error.message!r} without a look")
         if isinstance(error, UncertainError):
             self.check(process.job.submission is None, "uncertain, although the submission is known")
 

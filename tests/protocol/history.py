@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
+from dataclasses import replace
 
 from airflow_asyncjob.protocol import (
     Checkpoint,
@@ -66,6 +67,8 @@ class History(Checks):
     def start(self, at: float, stored: str | None, bounds: Bounds, keeps: bool = True) -> Process:
         """Start a process from a stored checkpoint, or, to wait, from the submission alone."""
         self.starts += 1
+        if self.goal is Goal.TARGET:
+            return self._start_look(at, bounds)
         if not keeps and self.noted is not None:
             seen = -1 if stored is None else json.loads(stored).get("looks", 0)
             if json.loads(self.noted).get("looks", 0) > seen:
@@ -86,6 +89,15 @@ class History(Checks):
         process = Process(job, self.goal, bounds.copy(), at, keeps)
         self.processes.append(process)
         self.say(f"process {self.starts} starts for {self.goal} from ", stored or adopted or "nothing")
+        return process
+
+    def _start_look(self, at: float, bounds: Bounds) -> Process:
+        """Start a process that looks for the target as it is now; it has the job, and nothing is stored."""
+        assert self.submission is not None
+        job = Job(self.plan.definition, self.goal, inputs={}, names={}, key="", submission=self.submission)
+        process = Process(job, self.goal, bounds.copy(), at, keeps=False)
+        self.processes.append(process)
+        self.say(f"process {self.starts} starts for {self.goal} of ", self.submission)
         return process
 
     def run(self) -> None:
@@ -110,6 +122,9 @@ class History(Checks):
         finish = self.finish
         if finish is None or self.stop_asked:
             return False
+        if self._wants_a_look(finish):
+            self._look_again()
+            return True
         if finish.submission is not None:
             self.submission, self.goal, self.finish = finish.submission, Goal.ENDED, None
             # Another task: it knows the submission, when it was made, and until when the API wants no poll.
@@ -128,13 +143,31 @@ class History(Checks):
             return True
         return False
 
+    def _wants_a_look(self, finish: Finish) -> bool:
+        ended = self.goal is Goal.ENDED and finish.outcome is not None
+        return ended and self.plan.fresh and finish.outcome.state in ("done", "partial", "no_data")
+
+    def _look_again(self) -> None:
+        """Let another task ask for the target, as a download does whose link has expired."""
+        self._at_the_end()
+        assert self.finish is not None
+        assert self.finish.outcome is not None
+        assert self.finished_by is not None
+        job = self.finished_by.job.submission
+        assert job is not None
+        self.submission = replace(job, captures=self.finish.outcome.captures)
+        self.goal, self.finish = Goal.TARGET, None
+        self.say("the target is asked for once more")
+        self.start(self.now + self.rng.choice((0.0, 40.0, 5000.0)), None, self.finished_by.bounds)
+
     def _dies(self, process: Process, when: str) -> bool:
         """Let a process die here, perhaps; another one starts later from what is stored."""
         if process.orphan or self.crashes > MOST_CRASHES or self.rng.random() >= self.plan.crash:
             return False
         self.crashes += 1
         self.say(f"the process dies {when}")
-        if not self.plan.twins and self.rng.random() < self.plan.orphans:
+        alone = self.plan.twins or self.goal is Goal.TARGET
+        if not alone and self.rng.random() < self.plan.orphans:
             process.orphan = True
             self.say("... its supervisor rather: it runs on beside its successor")
         else:
@@ -178,6 +211,8 @@ class History(Checks):
 
     def _asks_to_stop(self, process: Process) -> bool:
         stop_at = self.plan.stop_at
+        if process.goal is Goal.TARGET:
+            return False
         return stop_at is not None and self.commands >= stop_at and not self.stop_asked and not process.orphan
 
     def _stop(self, process: Process) -> None:
@@ -186,6 +221,7 @@ class History(Checks):
         process.job.cancel(self.wall)
 
     def _begin_store(self, process: Process, command: Store) -> None:
+        self.check(process.goal is not Goal.TARGET, "a look for the target stores something")
         if process.orphan:
             self.say("the orphan cannot store, and ends")
             self.processes.remove(process)
@@ -209,7 +245,8 @@ class History(Checks):
         left = command.until - self.wall
         self._not_too_long(process, left)
         self._stored_before(process, left)
-        if not process.orphan and not process.handed and self.rng.random() < self.plan.hand_over:
+        kept = process.orphan or process.handed or process.goal is Goal.TARGET
+        if not kept and self.rng.random() < self.plan.hand_over:
             self._hand_over(process, max(0.0, left))
             return
         process.handed = False

@@ -118,6 +118,7 @@ class Plan:
     :param sleeps_by_clock: a wait is over when the clock says so; else, when so much time has passed.
     :param moving: each answer names the next status URL.
     :param slow: seconds that a request or an answer takes at most.
+    :param fresh: whether a job that ended well is looked at once more, for its target as it is then.
     """
 
     definition: AsyncJob
@@ -136,6 +137,7 @@ class Plan:
     sleeps_by_clock: bool
     moving: bool
     slow: float
+    fresh: bool
 
 
 def _weather(rng: random.Random) -> Weather:
@@ -192,6 +194,7 @@ def make_plan(rng: random.Random) -> Plan:
         sleeps_by_clock=rng.random() < 0.5,
         moving=moving,
         slow=rng.choice((0.1, 0.1, 3.0, 40.0)),
+        fresh=rng.random() < 0.4,
     )
 
 

@@ -24,6 +24,7 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from airflow_asyncjob.protocol import Goal
 from tests.protocol.history import Broken, History
 from tests.protocol.plans import described
 
@@ -79,9 +80,10 @@ def _end(history: History) -> str:
     finish = history.finish
     if finish is None:
         return "not at all"
+    look = "target " if history.goal is Goal.TARGET else ""
     if finish.outcome is not None:
-        return finish.outcome.state
-    return "submitted" if finish.error is None else type(finish.error).__name__
+        return look + finish.outcome.state
+    return "submitted" if finish.error is None else look + type(finish.error).__name__
 
 
 def run_all(histories: int, first: int = 0, cores: int | None = None) -> Tally:

@@ -46,6 +46,8 @@ def test_a_hundred_thousand_histories_hold() -> None:
         "cancelled",
         "UncertainError",
         "JobVanishedError",
+        "target done",
+        "target JobVanishedError",
     ):
         assert f"{end} " in done.stdout
 
@@ -288,6 +290,18 @@ def an_end_is_asked_for_again(patch: Patch) -> None:
     row(patch, Phase.START, Verdict.OVER, Phase.POLL, Action.NOTHING)
 
 
+def target_sought_for_ever(patch: Patch) -> None:
+    row(patch, Phase.TARGET, Verdict.AGAIN, Phase.TARGET_PAUSE, Action.NOTHING)
+
+
+def target_sought_without_a_pause(patch: Patch) -> None:
+    row(patch, Phase.TARGET, Verdict.AGAIN, Phase.TARGET, Action.COUNT_TRY)
+
+
+def a_look_for_the_target_waits_for_the_job(patch: Patch) -> None:
+    row(patch, Phase.START, Verdict.SEEK, Phase.RECORD_NEXT, Action.PLAN_FIRST)
+
+
 def refusal_hides_a_job(patch: Patch) -> None:
     from airflow_asyncjob.protocol import endings
 
@@ -373,6 +387,9 @@ MUTANTS: list[Callable[[Patch], None]] = [
     queued_for_ever,
     running_means_queued,
     an_end_is_asked_for_again,
+    target_sought_for_ever,
+    target_sought_without_a_pause,
+    a_look_for_the_target_waits_for_the_job,
     refusal_hides_a_job,
     no_step_stored,
     step_forgotten_by_the_next,
