@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FlatReader"]
 
+# All that is left of lines that are flat is {} and the line break; and that with one look at each byte.
+_BUT_MARKS = bytes(set(range(256)) - set(b"{}\n"))
 # As in "name": [1]; the same within a text only costs the speed.
 _NESTED = re.compile(rb'"\s*:\s*[\[{]')
 _SURROGATE = re.compile(rb"\\u[dD]")
@@ -35,20 +37,27 @@ class FlatReader:
         """
         if self._gave_up:
             return None
-        lines = block.count(b"\n") + 1
-        ends = block.count(b"}\n{") + (block.count(b"}\r\n{") if b"\r" in block else 0)
-        # Text in JSON holds no line break, and after } only the next document begins with {.
-        if ends != lines - 1 or not block.startswith(b"{") or not block.endswith(b"}"):
+        # Arrow crashes on a null in place of the first record.
+        if not block.startswith(b"{") or not block.endswith(b"}"):
+            return None
+        marks = block.translate(None, _BUT_MARKS)
+        lines = marks.count(b"\n") + 1
+        plain = marks == (b"{}\n" * lines)[:-1]
+        if not plain and not _separate(block, lines):
             return None
         # Before Arrow sees it: how deep it can go is not known.
-        if (b"[" in block or block.count(b"{") != lines) and _NESTED.search(block):
+        if (b"[" in block or marks.count(b"{") != lines) and _NESTED.search(block):
             self._gave_up = True
             return None
-        if b"\\u" in block and _SURROGATE.search(block):
+        if b"\\" in block and _SURROGATE.search(block):
             return None
         batch = self._parsed(block)
         self._gave_up = batch is None
-        return batch if batch is not None and batch.num_rows == lines and _unchanged(batch) else None
+        if batch is None or batch.num_rows != lines or not _unchanged(batch):
+            return None
+        # So many records need all of these braces, each line two, unless one of them is a null.
+        full = any(not column.null_count for column in batch.columns)
+        return batch if full or not plain or _separate(block, lines) else None
 
     def _parsed(self, block: bytes) -> pa.RecordBatch | None:
         import pyarrow as pa
@@ -77,6 +86,14 @@ class FlatReader:
             parse_options=pyarrow.json.ParseOptions(explicit_schema=schema),
         )
         return table.combine_chunks().to_batches()[0]
+
+
+def _separate(block: bytes, lines: int) -> bool:
+    """Whether each line is a document of its own: text in JSON holds no line break, and after } only the
+    next document begins with {.
+    """
+    ends = block.count(b"}\n{") + (block.count(b"}\r\n{") if b"\r" in block else 0)
+    return ends == lines - 1
 
 
 def _unchanged(batch: pa.RecordBatch) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_asyncjob.definition.models.records import Records
 from airflow_asyncjob.errors import FormatError, ResultError
 from airflow_asyncjob.results.distinct import distinct_batches, distinct_rows
+from airflow_asyncjob.results.draft import Draft
 from airflow_asyncjob.results.formats import csv, jsonl, parquet
 from airflow_asyncjob.results.jsontext import loads
 from airflow_asyncjob.results.plan import OutputPlan
@@ -123,7 +124,11 @@ class Pipeline:
         if self._plan.format == "jsonl" and not self._needs_table():
             return self._copy_runs(runs, out)
         text = self._plan.format == "csv" and not self._needs_table()
-        return self._write_batches(table_of_runs(runs, self._shape, self._records, self._uri, text=text), out)
+        draft = None
+        if self._plan.format == "parquet" and not self._needs_table() and not self._records.drop_duplicates:
+            draft = Draft(self._uri, self._records.primary_key)
+        table = table_of_runs(runs, self._shape, self._records, self._uri, text=text, draft=draft)
+        return self._write_batches(table, out)
 
     def _copy_runs(self, runs: Iterator[tuple[Run, Body]], out: Writable) -> int:
         """Write the records as they came."""
@@ -167,6 +172,8 @@ class Pipeline:
                 f"primary_key names {', '.join(missing)}, and the columns are: "
                 f"{', '.join(table.schema.names)}. Correct primary_key."
             )
+        if table.draft is not None:
+            return table.draft.copy(out)
         batches = table.batches
         if self._records.drop_duplicates:
             batches = distinct_batches(batches, key)

@@ -15,7 +15,7 @@ from typing import Any
 from airflow_asyncjob.results.jsontext import dumps, loads
 from airflow_asyncjob.results.source import Body, Row
 
-__all__ = ["Run", "block_values", "decoded", "one_by_one", "raw_values", "runs_of_rows"]
+__all__ = ["Run", "block_of_lines", "block_values", "decoded", "one_by_one", "raw_values", "runs_of_rows"]
 
 _AT_ONCE = 1000
 
@@ -29,12 +29,14 @@ class Run:
     :param texts: of each, its own text where that is on one line; empty: not at hand.
     :param batch: a ``pyarrow.RecordBatch`` of the records in place of ``values``, which are empty then; see
         :mod:`airflow_asyncjob.results.flat`.
+    :param lines: with ``batch``: the text of the records, one a line.
     """
 
     values: list[Any]
     block: bytes | None = None
     texts: list[bytes | None] | None = None
     batch: Any = None
+    lines: bytes = b""
 
     @property
     def size(self) -> int:
@@ -53,6 +55,11 @@ class Run:
         if self.block is not None:
             return self.block
         return f"[{','.join(map(dumps, self.values))}]".encode("utf-8", "surrogatepass")
+
+
+def block_of_lines(lines: bytes) -> bytes:
+    """Return a JSON list of documents that stand one a line, none of them blank."""
+    return b"[" + lines.replace(b"\n", b",") + b"]"
 
 
 def decoded(block: bytes, *, exact: bool) -> list[Any] | None:

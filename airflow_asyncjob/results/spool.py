@@ -28,13 +28,13 @@ class Spool:
         """Whether it was let go of; pyarrow asks that of what it writes to."""
         return self.file.closed
 
-    def write(self, data: bytes | memoryview) -> None:
-        """Append.
+    def write(self, data: bytes | memoryview) -> int:
+        """Append, and return how many bytes.
 
         :raises DestinationError: the disk is full.
         """
         try:
-            self.file.write(data)
+            return self.file.write(data)
         except OSError as error:
             raise self._full(error) from error
 

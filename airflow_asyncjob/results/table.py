@@ -18,13 +18,17 @@ from airflow_asyncjob.results.shape import Shape
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from airflow_asyncjob.results.draft import Draft
+
 __all__ = [
     "MOST_COLUMNS",
     "Table",
     "arrow_type",
     "empty_table",
     "filled",
+    "fitted",
     "require_arrow",
+    "schema_of",
     "table_of_batches",
 ]
 
@@ -37,10 +41,12 @@ class Table:
     """Columns, and records in batches; the batches can be read once.
 
     :param schema: a ``pyarrow.Schema``.
+    :param draft: all of it as a Parquet file, in place of the batches; None: these are it.
     """
 
     schema: Any
     batches: Iterator[Any]
+    draft: Draft | None = None
 
 
 def require_arrow() -> None:
@@ -89,13 +95,22 @@ _INTO_ARROW: dict[ColumnType, Any] = {
 }
 
 
+def fitted(batch: pa.RecordBatch, field: pa.Field) -> pa.Array:
+    """Return a column of a batch with the type of a field; nulls where there is none of that name."""
+    import pyarrow as pa
+
+    if field.name not in batch.schema.names:
+        return pa.nulls(batch.num_rows, field.type)
+    return batch.column(field.name).cast(field.type)
+
+
 def empty_table(shape: Shape, records: Records, *, text: bool) -> Table:
     """Return a table without records, with the columns that the definition alone tells."""
     if shape.names is None:
         names: Iterable[str] = dict.fromkeys((*records.primary_key, *shape.types))
     else:
         names = shape.names
-    return Table(_schema({name: shape.types.get(name, "string") for name in names}, text=text), iter(()))
+    return Table(schema_of({name: shape.types.get(name, "string") for name in names}, text=text), iter(()))
 
 
 def table_of_batches(
@@ -108,7 +123,8 @@ def table_of_batches(
     return Table(first.schema, chain([first], batches))
 
 
-def _schema(columns: dict[str, ColumnType], *, text: bool) -> pa.Schema:
+def schema_of(columns: dict[str, ColumnType], *, text: bool) -> pa.Schema:
+    """Return the schema of columns of declared types; ``text``: all are text."""
     import pyarrow as pa
 
     return pa.schema([(name, pa.string() if text else arrow_type(kind)) for name, kind in columns.items()])

@@ -7,7 +7,6 @@ local disk until then, so that memory does not grow with them.
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -15,33 +14,40 @@ from typing import TYPE_CHECKING, Any
 from airflow_asyncjob.definition.models.records import ColumnType, Records
 from airflow_asyncjob.errors import FormatError
 from airflow_asyncjob.results.kinds import Kinds
-from airflow_asyncjob.results.runs import Run, block_values, runs_of_rows
+from airflow_asyncjob.results.runs import Run, runs_of_rows
 from airflow_asyncjob.results.shape import Shape, bad_value
 from airflow_asyncjob.results.source import Body, Row
-from airflow_asyncjob.results.spool import Spool
-from airflow_asyncjob.results.table import MOST_COLUMNS, Table, arrow_type, empty_table, filled
+from airflow_asyncjob.results.table import MOST_COLUMNS, Table, empty_table, filled, fitted, schema_of
 from airflow_asyncjob.results.values import as_cell, as_type
+from airflow_asyncjob.results.waiting import Waiting
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from airflow_asyncjob.results.draft import Draft
+
 __all__ = ["table_of_rows", "table_of_runs"]
 
 log = logging.getLogger(__name__)
-_AT_ONCE = 1024 * 1024
 _EXACT: frozenset[ColumnType] = frozenset({"string", "json"})
 
 
 def table_of_rows(rows: Iterator[Row], shape: Shape, records: Records, uri: str, *, text: bool) -> Table:
     """Return records that ``shape`` was applied to as a table; see :func:`table_of_runs`."""
-    gathered = _Gathered(shape, dict.fromkeys(shape.names or ()), uri, shaped=True)
+    gathered = _Gathered(shape, dict.fromkeys(shape.names or ()), Waiting(uri, None), shaped=True)
     for run in runs_of_rows(rows):
         gathered.add(run, None)
     return gathered.table(records, text=text)
 
 
 def table_of_runs(
-    runs: Iterable[tuple[Run, Body]], shape: Shape, records: Records, uri: str, *, text: bool
+    runs: Iterable[tuple[Run, Body]],
+    shape: Shape,
+    records: Records,
+    uri: str,
+    *,
+    text: bool,
+    draft: Draft | None = None,
 ) -> Table:
     """Return records as they came as a table, whose columns are the fields in their order of appearance.
 
@@ -50,36 +56,36 @@ def table_of_runs(
     :param shape: its ``select`` is plain, so that it is done on whole columns.
     :param uri: the destination, for messages.
     :param text: every value is text as in a CSV cell; else columns have the types declared or found.
+    :param draft: takes what comes as columns; None: the table is not written as Parquet as it is.
     :raises FormatError: there are more than 10,000 different fields, or none; a value is not of its type.
     """
-    gathered = _Gathered(shape, shape.fields if shape.names is not None else {}, uri, shaped=False)
+    fields = shape.fields if shape.names is not None else {}
+    gathered = _Gathered(shape, fields, Waiting(uri, draft), shaped=False)
     for run, body in runs:
         gathered.add(run, body)
     return gathered.table(records, text=text)
 
 
 class _Gathered:
-    """Records on the disk, and what was seen of them.
+    """Records that wait, and what was seen of them.
 
     :param fields: the columns that are known before any record was seen, and the field of each.
     :param shaped: the records are as ``shape`` makes them; else columns are chosen and typed here.
     """
 
-    def __init__(self, shape: Shape, fields: Mapping[str, str | None], uri: str, *, shaped: bool) -> None:
+    def __init__(
+        self, shape: Shape, fields: Mapping[str, str | None], waiting: Waiting, *, shaped: bool
+    ) -> None:
         self._shape = shape
         self._fields = {name: field or name for name, field in fields.items()}
         self._open = shape.names is None or shaped
         self._types = {} if shaped else shape.types
         self._kinds = {name: Kinds() for name in self._fields}
         self._count = 0
-        self._spool = Spool(uri)
-        self._uri = uri
-        self._columns: Spool | None = None
-        self._schemas: list[pa.Schema | None] = []
+        self._waiting = waiting
 
     def add(self, run: Run, body: Body | None) -> None:
         """Look at records, and put them aside."""
-        self._schemas.append(None)
         if run.batch is not None:
             self._add_columns(run)
             return
@@ -100,13 +106,12 @@ class _Gathered:
                 if body is not None and name in self._types:
                     _check_type(column, self._types[name], name, body)
         try:
-            block = run.as_block()
+            self._waiting.add(run)
         except RecursionError:
             raise FormatError(
                 f"one of records {self._count + 1} to {self._count + len(values)} cannot be written: it is "
                 "nested too deep."
             ) from None
-        self._spool.write(len(block).to_bytes(8) + block)
         self._count += len(values)
 
     def _add_columns(self, run: Run) -> None:
@@ -117,15 +122,10 @@ class _Gathered:
                 self._kinds[name] = Kinds()
             self._kinds[name].see_column(column)
         self._check_number(batch.num_rows)
-        # As columns for the table, and as they came for the case that some later value changes a type.
-        self._columns = self._columns or Spool(self._uri)
-        data = batch.serialize()
-        self._columns.write(data.size.to_bytes(8))
-        self._columns.write(data)
-        before = self._schemas[-2] if len(self._schemas) > 1 else None
-        self._schemas[-1] = before if before is not None and before.equals(batch.schema) else batch.schema
-        block = run.as_block()
-        self._spool.write(len(block).to_bytes(8) + block)
+        kinds = {name: kind.type for name, kind in self._kinds.items()}
+        # What is JSON text once is so in the end, and is made of the records as they came.
+        columns = bool(kinds) and "json" not in kinds.values()
+        self._waiting.add_columns(run, schema_of(kinds, text=False) if columns else None)
         self._count += batch.num_rows
 
     def table(self, records: Records, *, text: bool) -> Table:
@@ -142,11 +142,10 @@ class _Gathered:
             )
         if not text:
             self._tell_mixed()
-        import pyarrow as pa
-
-        schema = pa.schema(
-            [(name, pa.string() if text else arrow_type(kind)) for name, kind in columns.items()]
-        )
+        schema = schema_of(columns, text=text)
+        draft = self._waiting.finished(self._count, schema)
+        if draft is not None:
+            return Table(schema, iter(()), draft)
         return Table(schema, self._batches(columns, schema, text=text))
 
     def _check_number(self, more: int) -> None:
@@ -174,12 +173,12 @@ class _Gathered:
         # Floats are read several times as fast as Decimals, and lose only what a text would show.
         exact = text or "json" in columns.values() or not _EXACT.isdisjoint(self._shape.types.values())
         done = 0
-        for found in self._flat() if self._columns is not None and not exact else self._some(exact=exact):
+        for found in self._waiting.records(exact=True) if exact else self._waiting.batches_and_records():
             if isinstance(found, list):
                 arrays = self._arrays(found, columns, done, text=text)
                 done += len(found)
             else:
-                arrays = [_fitted(found, field) for field in schema]
+                arrays = [fitted(found, field) for field in schema]
                 done += found.num_rows
             yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
@@ -197,25 +196,6 @@ class _Gathered:
                 "with select, or have the API correct it."
             ) from None
 
-    def _flat(self) -> Iterator[list[dict[str, Any]] | pa.RecordBatch]:
-        """Yield what came as columns as it is, and the rest as records; for a table without JSON text."""
-        import pyarrow as pa
-
-        assert self._columns is not None
-        self._spool.rewind()
-        self._columns.rewind()
-        file, flat = self._spool.file, self._columns.file
-        for schema in self._schemas:
-            size = int.from_bytes(file.read(8))
-            if schema is None:
-                yield block_values(file.read(size), exact=False)
-            else:
-                file.seek(size, os.SEEK_CUR)
-                data = pa.py_buffer(flat.read(int.from_bytes(flat.read(8))))
-                yield pa.ipc.read_record_batch(data, schema)
-        file.close()
-        flat.close()
-
     def _column(self, some: list[dict[str, Any]], name: str, kind: ColumnType, *, text: bool) -> pa.Array:
         import pyarrow as pa
 
@@ -224,30 +204,6 @@ class _Gathered:
         if name in self._types:
             values = [as_type(value, kind, from_text=False) for value in values]
         return pa.array(map(as_cell, values), pa.string()) if text else filled(values, kind)
-
-    def _some(self, *, exact: bool) -> Iterator[list[dict[str, Any]]]:
-        self._spool.rewind()
-        file = self._spool.file
-        held: list[dict[str, Any]] = []
-        size = 0
-        while head := file.read(8):
-            block = file.read(int.from_bytes(head))
-            size += len(block)
-            held += block_values(block, exact=exact)
-            if size >= _AT_ONCE:
-                yield held
-                held, size = [], 0
-        if held:
-            yield held
-        file.close()
-
-
-def _fitted(batch: pa.RecordBatch, field: pa.Field) -> pa.Array:
-    import pyarrow as pa
-
-    if field.name not in batch.schema.names:
-        return pa.nulls(batch.num_rows, field.type)
-    return batch.column(field.name).cast(field.type)
 
 
 def _check_type(column: list[Any], kind: ColumnType, name: str, body: Body) -> None:

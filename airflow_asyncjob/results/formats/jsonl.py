@@ -14,7 +14,7 @@ from airflow_asyncjob.results.source import RECORD_LIMIT, Body, Row
 
 __all__ = ["read", "read_runs", "write"]
 
-_AT_ONCE = 512 * 1024
+_AT_ONCE = 1024 * 1024
 
 
 def read(body: Body, *, exact: bool = True) -> Iterator[Row]:
@@ -37,10 +37,10 @@ def read_runs(
     """
     number = 0
     for text, ended in _blocks(body, 0 if flat is None else _AT_ONCE):
-        batch = None if flat is None else flat.read(text.strip())
-        if batch is not None:
-            number += batch.num_rows
-            yield Run([], b"[" + text.strip().replace(b"\n", b",") + b"]", batch=batch)
+        run = None if flat is None else _columns(text.strip(), flat)
+        if run is not None:
+            number += run.size
+            yield run
             continue
         lines = text.split(b"\n")
         texts = [text for line in lines if (text := line.strip())]
@@ -58,6 +58,11 @@ def read_runs(
                 whole = ended or position < len(lines)
                 value = _document(body, text, number, exact=exact, whole=whole)
                 yield Run([value], b"[" + text + b"]", [text])
+
+
+def _columns(lines: bytes, flat: FlatReader) -> Run | None:
+    batch = flat.read(lines)
+    return None if batch is None else Run([], lines=lines, batch=batch)
 
 
 def _document(body: Body, text: bytes, number: int, *, exact: bool, whole: bool) -> Any:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from airflow_asyncjob.results.sink import Writable
@@ -13,35 +11,81 @@ from airflow_asyncjob.results.table import Table
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["write"]
+__all__ = ["Group", "Writer", "write"]
 
 _GROUP_BYTES = 16 * 1024 * 1024
 _GROUP_ROWS = 1_000_000
 _SAMPLE_ROWS = 50_000
 
 
-def write(out: Writable, table: Table, primary_key: tuple[str, ...]) -> int:
-    """Write the table and return how many records it has. Row groups are about 16 MiB before compression.
+class Writer:
+    """A Parquet file that is written row group by row group, of about 16 MiB each before compression.
 
+    :param out: takes the bytes.
+    :param schema: a ``pyarrow.Schema`` that all batches have.
     :param primary_key: goes into the file's key-value metadata as ``primary_key``, a JSON list; nothing when
         empty.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    schema = table.schema
-    if primary_key:
-        schema = schema.with_metadata({"primary_key": json.dumps(list(primary_key), ensure_ascii=False)})
-    groups = (
-        pa.Table.from_batches(batches).replace_schema_metadata(schema.metadata)
-        for batches in _groups(table.batches)
-    )
-    first = next(groups, None)
+    def __init__(self, out: Writable, schema: pa.Schema, primary_key: tuple[str, ...]) -> None:
+        if primary_key:
+            schema = schema.with_metadata({"primary_key": json.dumps(list(primary_key), ensure_ascii=False)})
+        self._out = out
+        self._schema = schema
+        self._file: Any = None
+
+    def write(self, group: list[pa.RecordBatch]) -> int:
+        """Write one row group, and return how many records it has."""
+        import pyarrow as pa
+
+        table = pa.Table.from_batches(group).replace_schema_metadata(self._schema.metadata)
+        self._opened(table).write_table(table, row_group_size=_GROUP_ROWS)
+        return int(table.num_rows)
+
+    def close(self) -> None:
+        """Write the end of the file."""
+        self._opened(None).close()
+
+    def _opened(self, first: pa.Table | None) -> Any:
+        import pyarrow.parquet as pq
+
+        if self._file is None:
+            repeating = True if first is None else _repeating(first)
+            self._file = pq.ParquetWriter(self._out, self._schema, use_dictionary=repeating)
+        return self._file
+
+
+class Group:
+    """Batches that wait until they are a row group."""
+
+    def __init__(self) -> None:
+        self._held: list[pa.RecordBatch] = []
+        self._size = self._rows = 0
+
+    def add(self, batch: pa.RecordBatch) -> bool:
+        """Hold a batch; True: they are enough."""
+        if batch.num_rows:
+            self._held.append(batch)
+            self._size += batch.nbytes
+            self._rows += batch.num_rows
+        return self._size >= _GROUP_BYTES or self._rows >= _GROUP_ROWS
+
+    def take(self) -> list[pa.RecordBatch]:
+        """Return the batches, and begin anew."""
+        held, self._held, self._size, self._rows = self._held, [], 0, 0
+        return held
+
+
+def write(out: Writable, table: Table, primary_key: tuple[str, ...]) -> int:
+    """Write the table and return how many records it has; see :class:`Writer`."""
+    writer, group = Writer(out, table.schema, primary_key), Group()
     count = 0
-    with pq.ParquetWriter(out, schema, use_dictionary=True if first is None else _repeating(first)) as writer:
-        for group in chain([] if first is None else [first], groups):
-            writer.write_table(group, row_group_size=_GROUP_ROWS)
-            count += group.num_rows
+    for batch in table.batches:
+        if group.add(batch):
+            count += writer.write(group.take())
+    if rest := group.take():
+        count += writer.write(rest)
+    writer.close()
     return count
 
 
@@ -62,19 +106,3 @@ def _repeating(group: pa.Table) -> bool | list[str]:
     except pa.ArrowNotImplementedError:  # a type that only a transform makes
         return True
     return [name for name, count in distinct.items() if count * 2 <= max(sample.num_rows, 2)]
-
-
-def _groups(batches: Iterator[Any]) -> Iterator[list[pa.RecordBatch]]:
-    held: list[pa.RecordBatch] = []
-    size = rows = 0
-    for batch in batches:
-        if not batch.num_rows:
-            continue
-        held.append(batch)
-        size += batch.nbytes
-        rows += batch.num_rows
-        if size >= _GROUP_BYTES or rows >= _GROUP_ROWS:
-            yield held
-            held, size, rows = [], 0, 0
-    if held:
-        yield held
