@@ -134,8 +134,8 @@ class Api(ABC):
         self.url = ""
         self.files_url = ""
 
-    def credentials(self) -> dict[str, str]:
-        """Return what of a connection holds the accepted credentials: ``login``, ``password``."""
+    def credentials(self) -> dict[str, Any]:
+        """Return what of a connection holds the accepted credentials: ``login``, ``password``, ``extra``."""
         return {}
 
     @abstractmethod

@@ -23,6 +23,7 @@ Kind = Literal[
     "generic",
     "sendgrid",
     "eloqua",
+    "amazon",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -30,6 +31,7 @@ _APIS: Mapping[str, str] = {
     "generic": "generic:GenericApi",
     "sendgrid": "sendgrid:SendgridApi",
     "eloqua": "eloqua:EloquaApi",
+    "amazon": "amazon:AmazonApi",
 }
 """Kind: module of this package, and class. One is imported when it is asked for."""
 
@@ -118,7 +120,7 @@ class FakeJobServer:
         return f"http://127.0.0.1:{self.port}"
 
     @property
-    def connection(self) -> dict[str, str]:
+    def connection(self) -> dict[str, Any]:
         """An Airflow connection with the accepted credentials, for ``LocalAirflow`` and ``ASYNCJOB_CONN``."""
         return {"conn_type": "http", "host": self.url, **self._api.credentials()}
 

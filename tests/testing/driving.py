@@ -137,10 +137,11 @@ def client_of(
     *,
     login: str | None = None,
     password: str | None = None,
+    extra: Mapping[str, Any] | None = None,
     **given: Any,
 ) -> Iterator[Client]:
     job = AsyncJob.load(source)
-    settings = ConnectionSettings(base_url=url, login=login, password=password)
+    settings = ConnectionSettings(base_url=url, login=login, password=password, extra=extra or {})
     with Wire(settings, limits=job.limits, auth=job.auth) as wire:
         now = time.time if clock is None else clock.time
         yield Client(job, Hands(wire, clock), now, resolve_inputs(job, given))

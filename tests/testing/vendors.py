@@ -34,7 +34,7 @@ class Vendor:
     def run(
         self,
         *arguments: str,
-        connection: dict[str, str] | None = None,
+        connection: dict[str, Any] | None = None,
         changed: dict[str, Any] | None = None,
         **inputs: Any,
     ) -> Ran:
@@ -68,8 +68,8 @@ def driven(
     # Downloads tell the time by the machine's clock, so this one starts with it.
     clock = FakeClock(time.time())
     with FakeJobServer(kind, clock=clock, **options) as server:
-        login, password = (server.connection.get(field) for field in ("login", "password"))
-        with client_of(name, server.url, clock, login=login, password=password, **inputs) as client:
+        known = {name: server.connection.get(name) for name in ("login", "password", "extra")}
+        with client_of(name, server.url, clock, **known, **inputs) as client:
             yield client, server
 
 
