@@ -74,7 +74,7 @@ class _Sections(Checker):
         for section in ("cancel", "delete"):
             self._request(data.get(section), (section,), places.LATER_REQUEST)
         self._auth(data.get("auth"), ("auth",))
-        self._template(data.get("link"), ("link",), places.LATER_VALUE)
+        self._template(data.get("link"), ("link",), places.LINK)
         for section, rules in mapping(data.get("errors")).items():
             self._rules(rules, ("errors", section), _ANSWERS.get(section, places.LATER_ANSWER))
         self._never_rendered()

@@ -245,8 +245,18 @@ class Checker:
                 yield f"there is no input {member!r}; {valid}"
             if name == "captures":
                 yield from self._wrong_capture(member, place)
-            if name == "connection" and member == "password" and not place.password:
-                yield "a template cannot read the password of the connection; it is sent by auth"
+            if name == "connection":
+                yield from self._wrong_field(member, place)
+
+    def _wrong_field(self, name: str, place: Place) -> Iterator[str]:
+        if place.of_connection is not None and name not in place.of_connection:
+            known = ", ".join(f"connection.{field}" for field in place.of_connection)
+            yield (
+                f"everybody sees {place.label} in the Airflow UI, and connection.{name} may hold a secret. "
+                f"Known there: {known}"
+            )
+        elif name == "password" and not place.password:
+            yield "a template cannot read the password of the connection; it is sent by auth"
 
     def _wrong_capture(self, name: str, place: Place) -> Iterator[str]:
         known = self._captures if place.captures is None else place.captures

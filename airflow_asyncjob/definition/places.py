@@ -9,7 +9,7 @@ from airflow_asyncjob.definition.models.paginate import PAGE_NAMES
 from airflow_asyncjob.definition.problems import nearest
 from airflow_asyncjob.definition.templates import EXPR_NAMES, RUN_NAMES
 
-__all__ = ["Place", "knowing", "of_files", "refusal", "with_item", "without"]
+__all__ = ["LINKED", "Place", "knowing", "of_files", "refusal", "with_item", "without"]
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,14 @@ class Place:
     :param label: the part, for messages.
     :param password: whether ``connection.password`` is known there.
     :param captures: names of the captures that are known there; None: those that the sections make.
+    :param of_connection: the only fields of ``connection`` that are known there; None: all but the password.
     """
 
     names: tuple[str, ...]
     label: str
     password: bool = False
     captures: tuple[str, ...] | None = None
+    of_connection: tuple[str, ...] | None = None
 
 
 SUBMIT_REQUEST = Place(("inputs", "idempotency_key", "connection", *RUN_NAMES), "the submit")
@@ -33,6 +35,9 @@ SUBMIT_ID = Place(("inputs", "idempotency_key", "captures", *RUN_NAMES), "the su
 SUBMIT_CAPTURE = Place(("inputs", "idempotency_key", *RUN_NAMES), "a capture of the submit")
 LATER_REQUEST = Place(("inputs", "submission_id", "captures", "connection", *RUN_NAMES), "this request")
 LATER_VALUE = Place(("inputs", "submission_id", "captures", *RUN_NAMES), "this value")
+LINKED = ("host", "port", "schema")
+"""Fields of the connection that everybody may see."""
+LINK = Place((*LATER_VALUE.names, "connection"), "the link", of_connection=LINKED)
 DOWNLOAD = Place((*LATER_REQUEST.names, "download_target"), "the download")
 PAGE = Place((*DOWNLOAD.names, *PAGE_NAMES), "the download of a page")
 LOGIN = Place(("connection", "captures"), "the login", password=True)

@@ -159,6 +159,7 @@ class JobTask(Mixed):
         """Render the address of the job's page, for the link in the UI. A wrong one must not stop the job."""
         if self.definition.link is None:
             return
+        from airflow_asyncjob.definition.places import LINKED
         from airflow_asyncjob.definition.templates import render_url
         from airflow_asyncjob.transport.address import join_url, parse_url
 
@@ -167,6 +168,7 @@ class JobTask(Mixed):
             "inputs": now.inputs,
             "submission_id": submission.id,
             "captures": submission.captures,
+            "connection": {name: wire.settings.view()[name] for name in LINKED},
         }
         try:
             url = join_url(wire.settings.base_url, render_url(self.definition.link, known, where="link"))

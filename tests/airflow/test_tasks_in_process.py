@@ -68,6 +68,14 @@ def sensor(server: FakeJobServer, plan: dict[str, Any] | None = None, **argument
     return Worker(dag)
 
 
+def test_the_link_to_the_job_may_be_at_the_host_of_the_connection(server: FakeJobServer) -> None:
+    link = "{{ connection.schema }}://{{ connection.host }}:8080/ui/{{ inputs.note }}/{{ submission_id }}"
+    worker = group(job={**JOB, "link": link}, inputs={"note": "a b"}, deferrable=False)
+    task, context = worker.prepared("job.submit")
+    assert task.execute(context) == "job-1"
+    assert task.remote_job_url == "http://127.0.0.1:8080/ui/a%20b/job-1"
+
+
 class TestBeforeADefer:
     """What could not be deferred with is refused while nothing is sent."""
 

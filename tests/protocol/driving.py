@@ -143,6 +143,7 @@ class Drive:
         submission: Submission | None = None,
         deadline: float | None = None,
         attempt: int = 1,
+        inputs: dict[str, Any] | None = None,
     ) -> None:
         self.definition = definition(*changes)
         self.now = now
@@ -151,7 +152,7 @@ class Drive:
         self.job = Recorded(
             self.definition,
             goal,
-            inputs={},
+            inputs=inputs or {},
             names={"ds": "2026-01-01"},
             key=key,
             checkpoint=checkpoint,

@@ -14,6 +14,7 @@ from airflow_asyncjob.protocol import Outcome, Submission, Wait
 from tests.protocol.driving import (
     BUSY,
     NOW,
+    READY,
     Drive,
     answer,
     polling,
@@ -224,3 +225,12 @@ def test_a_capture_that_is_no_json_is_not_kept() -> None:
     assert finish.outcome is not None
     assert "all" not in finish.outcome.captures
     assert any("status.capture.all: not kept" in note for note in drive.job.notes)
+
+
+def test_a_target_may_be_made_of_inputs_names_and_captures() -> None:
+    target = "s3://{{ inputs.bucket }}/{{ ds }}/{{ submission_id }}/{{ captures.token }}"
+    captured = {"submit": {"capture": {"token": "token"}}}
+    drive = polling({"result": {"target": target}}, captured, inputs={"bucket": "lake"}).tell(READY)
+    assert drive.until_finish().outcome == outcome_of(
+        READY, {"result": {"target": "s3://lake/2026-01-01/7/t"}}
+    )

@@ -48,7 +48,8 @@ class JobModel(Model):
     )
     link: str | None = Field(
         default=None,
-        description="Template of the job's page at the remote, for people; a link in the Airflow UI.",
+        description="Template of the job's page at the remote, for people; a link in the Airflow UI. Of the "
+        "connection it sees host, port and schema only.",
     )
     inputs: dict[str, Input] = Field(default_factory=dict, description="Parameters, given for each job.")
     submit: Submit | None = Field(default=None, description="Creates the job.")
