@@ -19,7 +19,7 @@ from airflow_asyncjob.transport.address import BadUrlError
 from airflow_asyncjob.transport.faults import Diagnosis, classify
 from airflow_asyncjob.transport.outbound import Outbound
 from airflow_asyncjob.transport.prepared import Prepared, RefusedHereError
-from airflow_asyncjob.transport.redact import Redactor, parts_of_target
+from airflow_asyncjob.transport.redact import Redactor
 from airflow_asyncjob.transport.settings import ConnectionSettings
 from airflow_asyncjob.transport.sockets import Underway
 from airflow_asyncjob.transport.trace import EXCERPT_CHARACTERS, Exchange, Trace
@@ -80,7 +80,7 @@ class Desk:
         except (UnreadableError, DefinitionError):
             return
         for target in [found] if isinstance(found, str) else found:
-            self.redactor.learn(parts_of_target(target))
+            self.redactor.learn_target(target)
 
     def responded(self, prepared: Prepared, head: httpx.Response, body: bytes) -> Responded:
         """Return the answer as an event.

@@ -301,7 +301,7 @@ class Outbound:
         parts = {"the URL": str(request.url), "the body": body}
         parts |= {f"the header {name}": value for name, value in request.headers.items()}
         for part, text in parts.items():
-            if text != _user_agent() and self.redactor.holds_secret(text, long=True):
+            if text != _user_agent() and self.redactor.holds_secret(text, own=True):
                 raise RefusedHereError(
                     prepared.sent,
                     f"{part} holds a secret of the connection, and {prepared.host} is not the connection's "

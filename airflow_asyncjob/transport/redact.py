@@ -110,8 +110,9 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str] = (), names: Iterable[str] = ()) -> None:
         self._secrets: frozenset[str] = frozenset()
+        self._targets: frozenset[str] = frozenset()
         self._values: re.Pattern[str] | None = None
-        self._long_values: re.Pattern[str] | None = None
+        self._own_values: re.Pattern[str] | None = None
         self._longest = 0
         self._names: frozenset[str] = frozenset()
         self.learn(secrets, names)
@@ -119,23 +120,33 @@ class Redactor:
     def learn(self, secrets: Iterable[str], names: Iterable[str] = ()) -> None:
         """Hide these too from now on, such as a token that was just fetched; nothing is ever forgotten."""
         self._names |= {_plain(name) for name in names}
-        known = self._secrets.union(secret for secret in secrets if len(secret) >= _SHORTEST)
-        if known == self._secrets:
+        self._know(self._secrets.union(secrets), self._targets)
+
+    def learn_target(self, target: str) -> None:
+        """Hide a download target that is a secret. Unlike the connection's secrets, it may go to any host."""
+        self._know(self._secrets, self._targets | parts_of_target(target))
+
+    def _know(self, secrets: frozenset[str], targets: frozenset[str]) -> None:
+        secrets, targets = (
+            frozenset(value for value in values if len(value) >= _SHORTEST) for values in (secrets, targets)
+        )
+        if (secrets, targets) == (self._secrets, self._targets):
             return
-        self._secrets = known
-        self._values = _any_of(known)
-        self._long_values = _any_of(secret for secret in known if len(secret) >= _LONG)
-        self._longest = max(len(form) for secret in known for form in _spellings(secret))
+        self._secrets, self._targets = secrets, targets
+        self._values = _any_of(secrets | targets)
+        self._own_values = _any_of(secret for secret in secrets if len(secret) >= _LONG)
+        self._longest = max(len(form) for value in secrets | targets for form in _spellings(value))
 
     def __repr__(self) -> str:
         return "<Redactor>"
 
-    def holds_secret(self, text: str, *, long: bool = False) -> bool:
+    def holds_secret(self, text: str, *, own: bool = False) -> bool:
         """Return whether a secret value is in the text, in any of its spellings.
 
-        :param long: look only for those of 8 characters and more: a shorter one may stand there by chance.
+        :param own: look only for those of the connection, and only for those of 8 characters and more: a
+            shorter one may stand there by chance.
         """
-        values = self._long_values if long else self._values
+        values = self._own_values if own else self._values
         return values is not None and values.search(text) is not None
 
     def text(self, text: str) -> str:

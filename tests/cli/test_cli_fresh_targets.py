@@ -126,6 +126,17 @@ def test_a_secret_target_is_asked_for_when_it_is_needed_and_shown_nowhere(asyncj
         assert "s3cr3t-signature" not in text
 
 
+def test_a_secret_target_may_lie_at_another_origin(asyncjob: Asyncjob) -> None:
+    with running({"GET /store/s3cr3t-of-a-download": ROWS}) as store:
+        target = ready(f"{store.base}/store/s3cr3t-of-a-download", None)
+        with running({**SUBMITTED, "GET /jobs/7": target}) as api:
+            ran = run(asyncjob, api, HIDDEN)
+    assert ran.code == 0, ran.stderr
+    assert len(store.asked) == 1
+    for text in (ran.stdout, ran.stderr, (asyncjob.folder / "trace.json").read_text()):
+        assert "s3cr3t-of-a-download" not in text
+
+
 @pytest.mark.parametrize("path", ["files/s3cr3t-of-a-download", "files/7?k=s3cr3t-of-a-download"])
 @pytest.mark.parametrize("early", [False, True])
 def test_a_secret_target_is_shown_nowhere_whatever_its_secret_part_is_called(
