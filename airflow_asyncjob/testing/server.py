@@ -24,6 +24,7 @@ Kind = Literal[
     "sendgrid",
     "eloqua",
     "amazon",
+    "upgates",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -32,6 +33,7 @@ _APIS: Mapping[str, str] = {
     "sendgrid": "sendgrid:SendgridApi",
     "eloqua": "eloqua:EloquaApi",
     "amazon": "amazon:AmazonApi",
+    "upgates": "upgates:UpgatesApi",
 }
 """Kind: module of this package, and class. One is imported when it is asked for."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,14 +62,14 @@ class Vendor:
 
 @contextmanager
 def driven(
-    kind: Kind, name: str, options: dict[str, Any], **inputs: Any
+    kind: Kind, source: str | Mapping[str, Any], options: dict[str, Any], **inputs: Any
 ) -> Iterator[tuple[Client, FakeJobServer]]:
     """Give an entry of the catalogue and its server, on a clock that never waits: for faults."""
     # Downloads tell the time by the machine's clock, so this one starts with it.
     clock = FakeClock(time.time())
     with FakeJobServer(kind, clock=clock, **options) as server:
         known = {name: server.connection.get(name) for name in ("login", "password", "extra")}
-        with client_of(name, server.url, clock, **known, **inputs) as client:
+        with client_of(source, server.url, clock, **known, **inputs) as client:
             yield client, server
 
 
