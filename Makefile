@@ -21,11 +21,11 @@ $(STAMP): pyproject.toml constraints.txt
 		--editable '.[airflow,parquet]' --group dev
 	@touch $@
 
-demo: $(STAMP) ## run a whole job in a real Airflow against a bundled job server, and check the result
-	@$(BIN)/python -m airflow_asyncjob.testing.demo
+demo: $(STAMP) ## run a whole job in a real Airflow against a bundled job server, and check the result; DAG=name: another of dags/
+	@$(BIN)/python -m airflow_asyncjob.testing.demo $(DAG)
 
 up: $(STAMP) ## the same, left open in the browser until Ctrl-C
-	@$(BIN)/python -m airflow_asyncjob.testing.demo --keep-open
+	@$(BIN)/python -m airflow_asyncjob.testing.demo --keep-open $(DAG)
 
 test: $(STAMP) ## all tests, those with a real Airflow and real servers among them
 	$(BIN)/python -m pytest -q

@@ -144,11 +144,19 @@ class AirflowApi:
             raise TimeoutError(f"{problem}\nImport errors: {found or 'none'}") from None
 
     def trigger(
-        self, dag_id: str, conf: Mapping[str, Any] | None = None, *, run_id: str | None = None
+        self,
+        dag_id: str,
+        conf: Mapping[str, Any] | None = None,
+        *,
+        run_id: str | None = None,
+        logical_date: str | None = None,
     ) -> str:
-        """Start a run, waiting for the DAG to be read first when needed; return the run's ID."""
+        """Start a run, waiting for the DAG to be read first when needed; return the run's ID.
+
+        :param logical_date: ISO 8601; None: the run has none, and so no data interval.
+        """
         self.wait_for_dag(dag_id)
-        body: dict[str, Any] = {"logical_date": None, "conf": dict(conf or {})}
+        body: dict[str, Any] = {"logical_date": logical_date, "conf": dict(conf or {})}
         if run_id is not None:
             body["dag_run_id"] = run_id
         return str(self.rest("POST", f"/dags/{dag_id}/dagRuns", body)["dag_run_id"])

@@ -3,10 +3,11 @@
 ::
 
     python -m airflow_asyncjob.testing.demo              runs, checks the result, stops everything, exits 0
-    python -m airflow_asyncjob.testing.demo --keep-open  the same, but Airflow stays open until Ctrl-C
+    python -m airflow_asyncjob.testing.demo DAG          the same with another of the example DAGs
+    python -m airflow_asyncjob.testing.demo --keep-open  Airflow stays open until Ctrl-C
 
-Run it in the project's folder: it takes ``dags/sendgrid_contacts_export.py`` from there and works in
-``.demo/``, which it empties first.
+Run it in the project's folder: it takes ``dags/`` from there and works in ``.demo/``, which it empties first.
+The table of the other DAGs is in :mod:`airflow_asyncjob.testing.demo_jobs`.
 """
 
 from __future__ import annotations
@@ -17,18 +18,17 @@ import os
 import shutil
 import signal
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from airflow_asyncjob.testing import FakeJobServer, check_contacts
-from airflow_asyncjob.testing.airflow_api import FINISHED
+from airflow_asyncjob.testing.demo_jobs import demonstrate, demos_text, find_demo
+from airflow_asyncjob.testing.demo_story import DemoError, Story, show_logs, stay, watch_run
 from airflow_asyncjob.testing.ledger import Purpose
 from airflow_asyncjob.testing.local_airflow import LocalAirflow
 from airflow_asyncjob.testing.processes import StartError, free_port
@@ -39,51 +39,45 @@ DAG_ID = "sendgrid_contacts_export"
 CONTACTS = 200_000
 EXPORT_SECONDS = 32.0
 """How long the export takes: longer than the definition's initial wait, so that one poll finds it pending."""
-RUN_TIMEOUT = 300.0
 LEADING_ZEROS = 42
 """Number of the contact whose EXTERNAL_ID is shown: a reader that guesses types makes 42 of 0000000042."""
 
 _FIRST_LINE = "Run a whole job in a real Airflow, against a bundled job server, and check the result."
-_COLOURS = {"success": "green", "failed": "red", "deferred": "magenta", "running": "cyan", "queued": "dim"}
-
-
-class DemoError(Exception):
-    """The demonstration did not go as it should; the message says why."""
-
-
-class Story:
-    """Prints what happens, each line with the seconds since the start."""
-
-    def __init__(self) -> None:
-        self.console = Console(highlight=False, soft_wrap=True)
-        self.started = time.monotonic()
-
-    def say(self, who: str, what: str) -> None:
-        """Print one line; ``what`` may hold rich's markup."""
-        self.console.print(f"[dim]{time.monotonic() - self.started:6.1f} s[/]  [bold]{who:<12}[/] {what}")
-
-    def title(self, text: str) -> None:
-        """Begin a part."""
-        self.console.print(f"\n[bold]{text}[/]")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the demonstration; return the exit code: 0 when the file is as it should be, 130 after Ctrl-C."""
+    """Run a demonstration; return the exit code: 0 all is as it should be, 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(prog="python -m airflow_asyncjob.testing.demo", description=_FIRST_LINE)
+    parser.add_argument("dag", nargs="?", default=DAG_ID, metavar="DAG", help="one of: " + demos_text())
     parser.add_argument("--keep-open", action="store_true", help="leave Airflow open until Ctrl-C")
-    keep_open = parser.parse_args(arguments).keep_open
+    given = parser.parse_args(arguments)
+    try:
+        demo = None if given.dag == DAG_ID else find_demo(given.dag)
+    except LookupError as problem:
+        parser.error(str(problem))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     story = Story()
     try:
         with _only_one(Path(".demo")) as folder:
-            _demonstrate(story, folder, keep_open)
+            dags = _dags_with(given.dag)
+            if demo is None:
+                _demonstrate(story, folder, dags, given.keep_open)
+            else:
+                demonstrate(story, folder, dags, demo, keep_open=given.keep_open)
     except (DemoError, StartError, TimeoutError) as problem:
         story.console.print(f"\n[bold red]The demonstration failed:[/] {escape(str(problem))}")
         return 1
     except KeyboardInterrupt:
         story.console.print("\nStopped.")
-        return 0 if keep_open else 130
+        return 0 if given.keep_open else 130
     return 0
+
+
+def _dags_with(dag_id: str) -> Path:
+    dags = Path("dags").resolve()
+    if not (dags / f"{dag_id}.py").exists():
+        raise DemoError(f"there is no {dags / f'{dag_id}.py'}; run this in the project's folder")
+    return dags
 
 
 @contextmanager
@@ -103,10 +97,7 @@ def _only_one(folder: Path) -> Iterator[Path]:
         os.close(lock)
 
 
-def _demonstrate(story: Story, folder: Path, keep_open: bool) -> None:
-    dags = Path("dags").resolve()
-    if not (dags / f"{DAG_ID}.py").exists():
-        raise DemoError(f"there is no {dags / f'{DAG_ID}.py'}; run this in the project's folder")
+def _demonstrate(story: Story, folder: Path, dags: Path, keep_open: bool) -> None:
     story.title("A job server and a real Airflow")
     with FakeJobServer("sendgrid", contacts=CONTACTS, files=2, seconds=EXPORT_SECONDS) as server:
         story.say(
@@ -124,50 +115,12 @@ def _demonstrate(story: Story, folder: Path, keep_open: bool) -> None:
         story.say("Airflow", "starts: API server, scheduler, triggerer, DAG processor; SQLite; LocalExecutor")
         with airflow:
             story.say("Airflow", f"is healthy at {airflow.url}")
-            run_id = _watch_run(story, airflow)
-            _show_logs(story, airflow, run_id)
+            run_id = watch_run(story, airflow, DAG_ID)
+            show_logs(story, airflow, DAG_ID, run_id)
             _check(story, airflow, run_id, server)
             if keep_open:
-                _stay(story, airflow)
+                stay(story, airflow, DAG_ID)
         story.say("Airflow", "stopped")
-
-
-def _watch_run(story: Story, airflow: LocalAirflow) -> str:
-    """Start a run and tell every change of a task's state until it is over."""
-    story.title(f"A run of dags/{DAG_ID}.py")
-    run_id = airflow.trigger(DAG_ID)
-    story.say("run", escape(run_id))
-    seen: dict[str, str | None] = {}
-    give_up = time.monotonic() + RUN_TIMEOUT
-    while True:
-        state = airflow.run_state(DAG_ID, run_id)  # before the tasks: so their last states are seen, too
-        for task, now in airflow.states(DAG_ID, run_id).items():
-            if now is not None and now != seen.get(task):
-                story.say(task.rpartition(".")[2], f"[{_COLOURS.get(now, 'yellow')}]{now}[/]")
-                seen[task] = now
-        if state in FINISHED:
-            break
-        if time.monotonic() > give_up:
-            raise DemoError(f"the run is still {state} after {RUN_TIMEOUT:g} s; tasks: {seen}")
-        time.sleep(0.2)
-    if state != "success":
-        _show_logs(story, airflow, run_id, everything=True)
-        raise DemoError(f"the run ended as {state}; the tasks' logs are above")
-    return run_id
-
-
-def _show_logs(story: Story, airflow: LocalAirflow, run_id: str, *, everything: bool = False) -> None:
-    """Show what the tasks logged: this package's lines, or all."""
-    story.title("What the task logs say")
-    for instance in airflow.task_instances(DAG_ID, run_id):
-        task_id = instance["task_id"]
-        for entry in airflow.task_log_entries(DAG_ID, run_id, task_id):
-            if not everything and "airflow_asyncjob" not in str(entry.get("logger", "")):
-                continue
-            clock = str(entry.get("timestamp") or "")[11:19]
-            story.console.print(
-                f"[dim]{clock:8}[/]  [bold]{task_id.rpartition('.')[2]:<7}[/] {escape(str(entry['event']))}"
-            )
 
 
 def _check(story: Story, airflow: LocalAirflow, run_id: str, server: FakeJobServer) -> None:
@@ -176,8 +129,7 @@ def _check(story: Story, airflow: LocalAirflow, run_id: str, server: FakeJobServ
 
     story.title("The manifest that task fetch returned (XCom)")
     manifest = _manifest(airflow, run_id)
-    for key, value in manifest.items():
-        story.console.print(f"  {key:<14} {escape(str(value))}")
+    story.values(manifest)
 
     path = Path(str(manifest["uris"][0]).removeprefix("file://"))
     file = parquet.ParquetFile(path)
@@ -227,15 +179,6 @@ def _show_waiting(story: Story, airflow: LocalAirflow, run_id: str) -> None:
     total = float(airflow.task_instance(DAG_ID, run_id, wait)["duration"])
     busy = airflow.worker_seconds(DAG_ID, run_id, wait)
     story.say("waiting", f"task wait took {total:.1f} s; a worker was busy with it for {busy:.1f} s of them")
-
-
-def _stay(story: Story, airflow: LocalAirflow) -> None:
-    story.title("Open until Ctrl-C")
-    story.console.print(f"  address  {airflow.url}/dags/{DAG_ID}")
-    story.console.print("  login    none: everybody who can reach this address on this machine is an admin")
-    story.console.print("  the job server runs on, too: trigger the DAG again and look at its tasks and logs")
-    while True:
-        signal.pause()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
-"""The example DAGs in dags/ when they are parsed: their groups, and what each job is asked for."""
+"""The example DAGs in dags/: what they are when they are parsed, and each of them in a real Airflow."""
 
 from __future__ import annotations
 
+import io
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,12 @@ from airflow.dag_processing.dagbag import DagBag
 from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_asyncjob.definition import AsyncJob
+from airflow_asyncjob.testing import FakeJobServer
+from airflow_asyncjob.testing.airflow_api import FINISHED
+from airflow_asyncjob.testing.demo_jobs import DEMOS, manifests_of, problems_of, run_and_check
+from airflow_asyncjob.testing.demo_story import Story
+from airflow_asyncjob.testing.local_airflow import LocalAirflow
+from tests.airflow.runs import ended
 
 FOLDER = Path(__file__).parents[2] / "dags"
 FILES = sorted(FOLDER.glob("*.py"))
@@ -54,3 +62,41 @@ def test_the_watermark_moves_after_the_file_is_written(bag: Any) -> None:
     assert [asset.name for asset in example.get_task("window").inlets] == ["order_changes"]
     assert [asset.name for asset in example.get_task("advance").outlets] == ["order_changes"]
     assert example.max_active_runs == 1
+
+
+SHOWN = DEMOS["order_partitions"]
+"""The example whose run is also told, as ``make demo DAG=...`` tells it."""
+
+
+def scheduled_are_over(airflow: LocalAirflow) -> bool:
+    """Tell whether the runs that the schedules of the examples began have ended: they use the servers too."""
+    runs = [run for name in DEMOS for run in airflow.rest("GET", f"/dags/{name}/dagRuns")["dag_runs"]]
+    return all(run["state"] in FINISHED for run in runs)
+
+
+def test_every_example_runs_against_its_job_server(airflow: LocalAirflow, tmp_path: Path) -> None:
+    options: dict[str, dict[str, Any]] = {}
+    for demo in DEMOS.values():
+        options.setdefault(demo.conn_id, {"kind": demo.kind}).update(demo.options)
+    with ExitStack() as running:
+        servers = {name: running.enter_context(FakeJobServer(**given)) for name, given in options.items()}
+        for name, server in servers.items():
+            airflow.set_connection(name, server.connection)
+        for demo in DEMOS.values():
+            for variable, value in demo.prepare(tmp_path).items():
+                airflow.set_variable(variable, value)
+        # All at once, since most of their time is waiting.
+        others = {name: airflow.trigger(name, **demo.run) for name, demo in DEMOS.items() if demo != SHOWN}
+        story = Story()
+        story.console.file = told = io.StringIO()
+        run_and_check(story, airflow, SHOWN, servers[SHOWN.conn_id])
+        text = " ".join(told.getvalue().split())
+        for words in ("submit[0] success", "fetch[1] Written: 4 records", "8, as many as the files have"):
+            assert words in text
+        found = {}
+        for name, run_id in others.items():
+            assert ended(airflow, name, run_id, timeout=300) == "success", name
+            manifests = manifests_of(airflow, name, run_id)
+            found[name] = problems_of(DEMOS[name], manifests, servers[DEMOS[name].conn_id])
+        assert found == {name: [] for name in others}
+        airflow.wait_until(lambda: scheduled_are_over(airflow), timeout=120, what="runs of a schedule")

@@ -13,6 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from airflow_asyncjob.testing.demo_jobs import DEMOS, problems_of
+
 ROOT = Path(__file__).parents[2]
 DEMO = [sys.executable, "-m", "airflow_asyncjob.testing.demo"]
 
@@ -60,6 +62,52 @@ def test_the_demonstration_says_when_it_is_started_elsewhere(tmp_path: Path) -> 
     assert demo.returncode == 1
     assert "The demonstration failed: there is no " in demo.stdout
     assert "dags/sendgrid_contacts_export.py; run this in the project's folder" in demo.stdout
+
+
+def test_a_name_without_a_demonstration_lists_those_that_there_are(project: Path) -> None:
+    demo = subprocess.run(
+        [*DEMO, "order_partition"],
+        cwd=project,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert demo.returncode == 2
+    assert "there is no demonstration of 'order_partition'; did you mean order_partitions?" in demo.stderr
+    assert demo.stderr.rstrip().endswith("There are: " + ", ".join(sorted(DEMOS)))
+    assert not (project / ".demo").exists()
+
+
+@pytest.mark.parametrize("name", DEMOS)
+def test_a_demonstration_is_of_an_example_and_of_a_server_that_takes_its_options(
+    name: str, tmp_path: Path
+) -> None:
+    demo = DEMOS[name]
+    assert (demo.dag_id, (ROOT / "dags" / f"{name}.py").exists()) == (name, True)
+    text = (ROOT / "dags" / f"{name}.py").read_text()
+    assert f'http_conn_id="{demo.conn_id}"' in text
+    with demo.server() as server:
+        assert server.connection["host"] == server.url
+    for variable, value in demo.prepare(tmp_path).items():
+        assert f"var.value.get('{variable}'" in text or f"var.value.{variable}" in text
+        assert value.startswith(str(tmp_path))
+
+
+def test_what_is_wrong_with_a_demonstration_is_said(tmp_path: Path) -> None:
+    demo = DEMOS["order_partitions"]
+    file = tmp_path / "orders.jsonl"
+    file.write_text("{}\n{}\n")
+    manifest = {"uris": [f"file://{file}"], "records": 3, "submission_id": "job-1"}
+    with demo.server() as server:
+        assert problems_of(demo, {}, server) == ["no fetch task returned a manifest", "0 records came, not 8"]
+        httpx.post(f"{server.url}/jobs", json={"run_for": 600})
+        assert problems_of(demo, {"fetch": manifest}, server) == [
+            "fetch: the manifest says 3 records, the files have 2",
+            "3 records came, not 8",
+            "job job-1 still runs at the server",
+        ]
 
 
 def test_a_second_demonstration_is_refused_and_keeps_the_first_ones_files(project: Path) -> None:
