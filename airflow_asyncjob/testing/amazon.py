@@ -26,17 +26,16 @@ listings.
 from __future__ import annotations
 
 import json
-import secrets
-import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
-from urllib.parse import parse_qsl
 
 from airflow_asyncjob.testing.api import Api, FileStore, Received, Reply, Route, json_reply
 from airflow_asyncjob.testing.clock import Clock
 from airflow_asyncjob.testing.presigned import PresignedUrls
 from airflow_asyncjob.testing.quota import Quota, UsagePlan
+from airflow_asyncjob.testing.reading import media_type
+from airflow_asyncjob.testing.tokens import AccessTokens
 
 __all__ = [
     "AMAZON_CLIENT_ID",
@@ -59,7 +58,6 @@ DOCUMENT_SECONDS = 300.0
 """Life of the address of a document, to be read or to be uploaded."""
 
 _TOKEN = "/auth/o2/token"  # noqa: S105 - a path
-_TOKEN_SECONDS = 3600
 _MOST_MARKETPLACES = 25
 
 
@@ -127,8 +125,7 @@ class AmazonApi(Api):
         super().__init__(clock, files, options)
         self.urls = PresignedUrls(clock)
         self._quota = Quota()
-        self._tokens: dict[str, float] = {}
-        self._lock = threading.Lock()
+        self._tokens = AccessTokens(clock, 3600, "Atza|")
         self._services = (Reports(self), Feeds(self))
 
     def credentials(self) -> dict[str, Any]:
@@ -167,7 +164,7 @@ class AmazonApi(Api):
                 continue
             if self._quota.take(operation.name, operation.plan, self.clock.time()) is not None:
                 return errors(429, "QuotaExceeded", "You exceeded your quota for the requested resource.")
-            if request.method == "POST" and _media_type(request) != "application/json":
+            if request.method == "POST" and media_type(request) != "application/json":
                 return errors(415, "UnsupportedMediaType", "The request's Content-Type header is invalid.")
             reply = service.answer(operation.name, request, operation.route.job_id or "")
             limit = {"x-amzn-RateLimit-Limit": str(operation.plan.rate)}
@@ -183,35 +180,23 @@ class AmazonApi(Api):
         )
 
     def _token(self, request: Received) -> Reply:
-        given = dict(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
         options = self.options
-        if _media_type(request) != "application/x-www-form-urlencoded":
-            return _lwa_error(400, "invalid_request", "the body is not a form")
-        if given.get("grant_type") != "refresh_token":
-            return _lwa_error(400, "unsupported_grant_type", "the grant type is not refresh_token")
-        if (given.get("client_id"), given.get("client_secret")) != (options.client_id, options.client_secret):
-            return _lwa_error(401, "invalid_client", "Client authentication failed")
-        if given.get("refresh_token") != options.refresh_token:
-            return _lwa_error(400, "invalid_grant", "The request has an invalid grant parameter")
-        token = f"Atza|{secrets.token_urlsafe(24)}"
-        with self._lock:
-            self._tokens[token] = self.clock.time() + _TOKEN_SECONDS
-        answer = {"access_token": token, "token_type": "bearer", "expires_in": _TOKEN_SECONDS}
-        return json_reply(200, {**answer, "refresh_token": options.refresh_token})
+        return self._tokens.grant(
+            request,
+            "refresh_token",
+            (options.client_id, options.client_secret),
+            more={"refresh_token": options.refresh_token},
+        )
 
     def _refused(self, request: Received) -> Reply | None:
-        token = request.headers.get("x-amz-access-token", "")
-        with self._lock:
-            expires = self._tokens.get(token)
-        if expires is not None and self.clock.time() < expires:
+        trouble = self._tokens.trouble(request.headers.get("x-amz-access-token", ""))
+        if trouble is None:
             return None
-        details = (
-            "Access token is missing in the request header."
-            if not token
-            else "The access token you provided has expired."
-            if expires is not None
-            else "The access token you provided is revoked, malformed or invalid."
-        )
+        details = {
+            "missing": "Access token is missing in the request header.",
+            "unknown": "The access token you provided is revoked, malformed or invalid.",
+            "expired": "The access token you provided has expired.",
+        }[trouble]
         return errors(403, "Unauthorized", "Access to requested resource is denied.", details)
 
 
@@ -248,11 +233,3 @@ def marketplaces_problem(value: Any) -> str | None:
 def iso(seconds: float) -> str:
     """Return a time as the API writes it."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S+00:00")
-
-
-def _media_type(request: Received) -> str:
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
-def _lwa_error(code: int, error: str, description: str) -> Reply:
-    return json_reply(code, {"error": error, "error_description": description})

@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow_asyncjob.testing.api import Received
 
-__all__ = ["basic_login", "iso_time", "json_body", "whole_number"]
+__all__ = ["basic_login", "bearer_token", "iso_time", "json_body", "media_type", "whole_number"]
 
 
 def basic_login(request: Received) -> str | None:
@@ -21,6 +21,17 @@ def basic_login(request: Received) -> str | None:
         return base64.b64decode(value, validate=True).decode()
     except ValueError:
         return None
+
+
+def bearer_token(request: Received) -> str:
+    """Return the token of bearer authentication; empty when the request has none."""
+    scheme, _, value = request.headers.get("authorization", "").partition(" ")
+    return value if scheme.lower() == "bearer" else ""
+
+
+def media_type(request: Received) -> str:
+    """Return the media type of the body in lower case, without its parameters."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def json_body(request: Received) -> Any:

@@ -25,6 +25,8 @@ Kind = Literal[
     "eloqua",
     "amazon",
     "upgates",
+    "google",
+    "azure",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -34,6 +36,8 @@ _APIS: Mapping[str, str] = {
     "eloqua": "eloqua:EloquaApi",
     "amazon": "amazon:AmazonApi",
     "upgates": "upgates:UpgatesApi",
+    "google": "google:GoogleApi",
+    "azure": "azure:AzureApi",
 }
 """Kind: module of this package, and class. One is imported when it is asked for."""
 
