@@ -54,6 +54,9 @@ def _request_arguments(section: Section) -> dict[str, Path]:
 
 SUBMIT_ARGUMENTS: Mapping[str, Path] = {
     **_request_arguments("submit"),
+    "multipart": ("submit", "request", "multipart"),
+    "file": ("submit", "request", "file"),
+    "steps": ("submit", "steps"),
     "submission_id_path": ("submit", "id"),
     "captures": ("submit", "capture"),
     "on_uncertain": ("submit", "on_uncertain"),
@@ -89,12 +92,17 @@ STATUS_ARGUMENTS: Mapping[str, Path] = {
     "poll_error_budget": ("status", "poll_error_budget"),
     "download_target_path": ("result", "target"),
     "result_request": ("result", "request"),
+    "secret": ("result", "secret"),
     "cancel": ("cancel",),
 }
 """Argument of a waiting task: the field that it sets."""
 
 RESULT_ARGUMENTS: Mapping[str, Path] = {
     **_request_arguments("result"),
+    "steps": ("result", "steps"),
+    "target_path": ("result", "target"),
+    "secret": ("result", "secret"),
+    "result_from": ("result", "from"),
     "format": ("result", "format"),
     "records_path": ("result", "records"),
     "select": ("result", "select"),
@@ -145,22 +153,35 @@ def result_section(**flat: Any) -> dict[str, Any]:
     return _section("result", flat)
 
 
-def override(job: AsyncJob | None, section: Section, flat: Mapping[str, Any]) -> AsyncJob:
+def override(
+    job: AsyncJob | None,
+    section: Section,
+    flat: Mapping[str, Any],
+    sections: Mapping[str, Any] | None = None,
+) -> AsyncJob:
     """Return a definition in which the arguments that were given replace their fields.
 
-    A body replaces the body of another kind. Everything else that the definition says stays.
+    A body replaces the body of another kind, and steps a request. Everything else that the definition says
+    stays.
 
     :param job: the definition; None: the arguments alone make one.
     :param section: the task whose arguments these are.
     :param flat: argument: value; those that are :data:`UNSET` are passed over.
+    :param sections: further sections, as a definition has them; those that are :data:`UNSET` are passed over.
+        A mapping for ``status`` or ``result`` is laid over the one of ``job``.
     :raises DefinitionError: an argument does not exist or is wrong, called by the name of the argument; all
         are shown.
     """
     base = job.to_dict() if job is not None else {}
     given = _section(section, flat)
-    if job is not None and not given:
+    further = _given(sections or {})
+    if job is not None and not given and not further:
         return job
+    for name, value in further.items():
+        over = name in ("status", "result") and isinstance(value, Mapping)
+        base[name] = {**base.get(name, {}), **value} if over else value
     _without_other_bodies(base, given, section)
+    _without_other_way(base, given)
     return AsyncJob.from_parts(_merged(base, given, _fields(section, flat)), name_of=_naming(section))
 
 
@@ -198,6 +219,13 @@ def _without_other_bodies(base: dict[str, Any], given: Mapping[str, Any], sectio
         request = base.get(section, {}).get("request", {})
         for kind in BODY_KINDS:
             request.pop(kind, None)
+
+
+def _without_other_way(base: dict[str, Any], given: Mapping[str, Any]) -> None:
+    """Take away the request of a submit that is done in steps now, and the other way round."""
+    for way, other in (("request", "steps"), ("steps", "request")):
+        if way in given.get("submit", {}):
+            base.get("submit", {}).pop(other, None)
 
 
 def _merged(base: Any, given: Any, fields: set[Path], path: Path = ()) -> Any:

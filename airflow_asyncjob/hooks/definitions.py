@@ -85,14 +85,12 @@ def definition_of(
     flat, further = _without_auth(flat, dict(sections or {}))
     if section == "result" and base is None and not _given(flat):
         base = AsyncJob(result={})  # the bytes of a download as they come need no description
-    definition = override(base, section, flat) if base is not None or _given(flat) else None
-    if definition is None:
+    if base is None and not _given(flat):
         raise DefinitionError(
             f"nothing says how to {_DOES[section]}: give job= (a packaged name, a path, a mapping or an "
             f"AsyncJob), or the arguments {_ARGUMENTS[section]}"
         )
-    if any(value is not UNSET for value in further.values()):
-        definition = _with_sections(definition, further)
+    definition = override(base, section, flat, further)
     if getattr(definition, section) is None:
         raise DefinitionError(
             f"{definition.name or 'the definition'} has no section {section!r}, which says how to "
@@ -125,16 +123,6 @@ def _without_auth(
     if not isinstance(auth, Mapping) or "connection" in auth:
         return flat, further
     return {**flat, "auth": UNSET}, {**further, "auth": flat["auth"]}
-
-
-def _with_sections(definition: AsyncJob, further: Mapping[str, Any]) -> AsyncJob:
-    data = definition.to_dict()
-    for name, value in further.items():
-        if value is UNSET:
-            continue
-        over = name in ("status", "result") and isinstance(value, Mapping)
-        data[name] = {**data.get(name, {}), **value} if over else value
-    return AsyncJob.load(data, partial=True)
 
 
 def connection_id(http_conn_id: Any, definition: AsyncJob) -> Any:

@@ -56,6 +56,12 @@ class ResultDownloadOperator(JobTask, BaseOperator):
         decides.
     :param skip_on_no_data: skip this task where there are no data, instead of writing nothing.
     :param endpoint: URL of the download; unset: the target itself is asked with GET.
+    :param steps: requests that lead to the target, as in a definition; ``target_path``: where the last answer
+        has it.
+    :param secret: the target is a secret that the wait did not keep: ``status`` says how to ask for it once
+        more, ``target_path`` where that answer has it.
+    :param result_from: ``status``: the status answer is the result, and is asked for once more.
+    :param status: section of a definition, laid over the one of ``job``: how to ask for the status.
     :param format: of the result: ``raw``, ``json``, ``jsonl``, ``csv``, ``tsv`` or ``xml``. ``records_path``,
         ``select``, ``types``, ``snake_case``, ``infer``, ``transform``, ``primary_key``, ``drop_duplicates``,
         ``encoding``, ``csv``, ``member``, ``paginate``: as in a definition.
@@ -88,6 +94,11 @@ class ResultDownloadOperator(JobTask, BaseOperator):
         headers: Any = UNSET,
         response: Any = UNSET,
         auth: Any = UNSET,
+        steps: Any = UNSET,
+        target_path: Any = UNSET,
+        secret: Any = UNSET,
+        result_from: Any = UNSET,
+        status: Any = UNSET,
         format: Any = UNSET,
         records_path: Any = UNSET,
         select: Any = UNSET,
@@ -106,7 +117,7 @@ class ResultDownloadOperator(JobTask, BaseOperator):
     ) -> None:
         given = locals()
         flat = {name: given[name] for name in RESULT_ARGUMENTS}
-        definition = definition_of(job, "result", flat, dag=kwargs.get("dag"))
+        definition = definition_of(job, "result", flat, dag=kwargs.get("dag"), sections={"status": status})
         assert definition.result is not None
         if isinstance(destination, PurePath):
             destination = str(destination)  # Airflow renders no templates in a path object

@@ -73,8 +73,9 @@ class AsyncSubmitOperator(WaitsForJob, BaseOperator):
     :param inputs: values of the definition's inputs. Templated.
     :param endpoint: URL of the request, relative to the connection or absolute. A template of the
         definition's kind.
-    :param method: POST unless given. ``json``, ``form``, ``xml``, ``text``: one body. ``query_params``,
-        ``headers``, ``response``: as in a definition.
+    :param method: POST unless given. ``json``, ``form``, ``xml``, ``text``, ``multipart`` or ``file``: the
+        body. ``query_params``, ``headers``, ``response``: as in a definition.
+    :param steps: requests in a row, instead of one with ``endpoint``; as in a definition.
     :param auth: ``none`` or ``connection`` for this request; or a mapping, as the definition's ``auth``.
     :param submission_id_path: where the ID lies in the answer. ``captures``: what else to keep of it.
     :param on_uncertain: ``resubmit`` or ``fail``, when the answer was lost and the API has no idempotency
@@ -111,6 +112,9 @@ class AsyncSubmitOperator(WaitsForJob, BaseOperator):
         form: Any = UNSET,
         xml: Any = UNSET,
         text: Any = UNSET,
+        multipart: Any = UNSET,
+        file: Any = UNSET,
+        steps: Any = UNSET,
         query_params: Any = UNSET,
         headers: Any = UNSET,
         response: Any = UNSET,

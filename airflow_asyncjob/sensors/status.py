@@ -64,6 +64,8 @@ class AsyncStatusSensor(WaitsForJob, BaseSensorOperator):
     :param queue_timeout: from the submission; a job that is still in one of the states ``queued`` then is
         cancelled, and has timed out.
     :param log: where the log of a job that failed lies, a mapping with ``request`` and ``path``.
+    :param secret: the download target is neither kept nor returned: the submission ID stands for it. The
+        download then needs ``status``, ``target_path`` and ``secret`` too.
     :param soft_fail: skip instead of failing, where the job failed or timed out.
     :param never_fail: skip instead of failing, whatever went wrong.
     :param silent_fail: polls that fail never end the task before the deadline.
@@ -114,6 +116,7 @@ class AsyncStatusSensor(WaitsForJob, BaseSensorOperator):
         captures: Any = UNSET,
         download_target_path: Any = UNSET,
         result_request: Any = UNSET,
+        secret: Any = UNSET,
         cancel: Any = UNSET,
         initial_wait: Any = UNSET,
         poll_wait: Any = UNSET,

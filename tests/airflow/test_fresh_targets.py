@@ -74,6 +74,37 @@ def test_a_secret_target_travels_by_no_xcom_no_event_and_no_store(
     assert len(api.of("GET /jobs/7")) == 3
 
 
+def test_a_secret_target_of_a_job_that_is_said_by_arguments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running({"GET /jobs/7": SIGNED, r"GET /files/7\?.*": ROWS}) as api:
+        monkeypatch.setenv("AIRFLOW_CONN_JOBS", api.base)
+        with DAG("d") as dag:
+            wait = AsyncStatusSensor(
+                task_id="wait",
+                http_conn_id="jobs",
+                submission_id="7",
+                endpoint="/jobs/{{ submission_id }}",
+                status_path="state",
+                done_values="ready",
+                download_target_path="url",
+                secret=True,
+            )
+            ResultDownloadOperator(
+                task_id="fetch",
+                http_conn_id="jobs",
+                target=wait.output,
+                destination=str(tmp_path / "out.csv"),
+                format="csv",
+                secret=True,
+                target_path="url",
+                status=JOB["status"],
+            )
+        tasks = Worker(dag)
+        assert tasks.run("wait") == "7"
+        assert tasks.run("fetch")["records"] == 1
+
+
 def test_a_secret_target_of_a_job_given_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with running({"GET /jobs/7": SIGNED, r"GET /files/7\?.*": ROWS}) as api:
         monkeypatch.setenv("AIRFLOW_CONN_JOBS", api.base)

@@ -15,6 +15,7 @@ from airflow_asyncjob.errors import UploadError
 from airflow_asyncjob.hooks.storage import source_of
 from tests.airflow.in_process import Worker
 from tests.cli.imports_api import DEFINITION, Imports, running_imports
+from tests.servers.scripted import running
 
 STEPS = DEFINITION["submit"]["steps"]
 FILES = {
@@ -40,6 +41,29 @@ def imports(monkeypatch: pytest.MonkeyPatch) -> Iterator[Imports]:
     with running_imports() as (api, url):
         monkeypatch.setenv("AIRFLOW_CONN_IMPORTS", url.replace("//", "//ann:open-sesame@"))
         yield api
+
+
+def test_a_file_and_a_form_are_sent_by_arguments(
+    imports: Imports, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.csv").write_bytes(b"id\n1\n")
+    with running({"POST /file": {"id": "f"}, "POST /form": {"id": "m"}}) as api:
+        monkeypatch.setenv("AIRFLOW_CONN_JOBS", api.base)
+        given = {
+            "http_conn_id": "jobs",
+            "submission_id_path": "id",
+            "inputs": {"path": str(tmp_path / "a.csv")},
+        }
+        path = "{{ inputs.path }}"
+        with DAG("d", schedule=None) as dag:
+            AsyncSubmitOperator(task_id="file", endpoint="/file", file=path, **given)
+            AsyncSubmitOperator(
+                task_id="form", endpoint="/form", multipart={"a": "b", "f": {"file": path}}, **given
+            )
+        assert [Worker(dag).run(name) for name in ("file", "form")] == ["f", "m"]
+    sent = {asked.path: asked for asked in api.asked}
+    assert sent["/file"].body == b"id\n1\n"
+    assert b'name="f"; filename="a.csv"' in sent["/form"].body
 
 
 def worker(path: str) -> Worker:

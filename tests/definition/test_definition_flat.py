@@ -41,6 +41,9 @@ JOB = AsyncJob.load(
 )
 
 
+FLAT_STATUS = {"endpoint": "/x", "status_path": "s", "done_values": "d"}
+
+
 def changed(section: Section, **flat: Any) -> dict[str, Any]:
     return override(JOB, section, flat).to_dict()
 
@@ -217,6 +220,43 @@ def test_a_body_replaces_a_body_of_another_kind() -> None:
     request = changed("submit", form={"a": "b"})["submit"]["request"]
     assert request == {"url": "/jobs", "headers": {"A": "b"}, "form": {"a": "b"}, "method": "POST"}
     assert changed("submit", json=None)["submit"]["request"]["json"] is None
+
+
+def test_files_are_sent_and_steps_are_taken_by_arguments() -> None:
+    request = changed("submit", file="{{ inputs.day }}.csv")["submit"]["request"]
+    assert request == {
+        "url": "/jobs",
+        "headers": {"A": "b"},
+        "file": "{{ inputs.day }}.csv",
+        "method": "POST",
+    }
+    request = changed("submit", multipart={"a": "b", "f": {"file": "/x"}})["submit"]["request"]
+    assert request["multipart"] == {"a": {"text": "b"}, "f": {"file": "/x"}}
+    assert "json" not in request
+    step = {"name": "go", "request": {"url": "/go"}}
+    by_steps = override(JOB, "submit", {"steps": [step]})
+    assert by_steps.submit is not None
+    assert (by_steps.submit.request, len(by_steps.submit.steps or ())) == (None, 1)
+    again = override(by_steps, "submit", {"endpoint": "/jobs"}).submit
+    assert again is not None
+    assert again.steps is None
+    assert mistakes(JOB, "submit", file="a", json=1)[0].startswith("submit.request: a request has one body")
+    assert mistakes(JOB, "submit", steps=[step], endpoint="/x")[0].startswith("submit: give either ")
+    assert mistakes(None, "status", **FLAT_STATUS, secret=True)[0].startswith("secret: would be ignored: ")
+
+
+def test_a_download_can_be_described_whole_by_arguments() -> None:
+    steps = [{"name": "list", "request": {"url": "/l/{{ submission_id }}"}, "capture": {"x": "x"}}]
+    taken = override(None, "result", {"steps": steps, "target_path": "files[].url", "format": "csv"})
+    assert taken.result is not None
+    assert taken.result.target is not None
+    assert len(taken.result.steps or ()) == 1
+    status = {"request": {"url": "/s/{{ submission_id }}"}, "path": "s", "values": {"done": "d"}}
+    inline = override(None, "result", {"result_from": "status", "format": "json"}, {"status": status})
+    assert inline.result is not None
+    assert inline.result.from_ == "status"
+    (line,) = mistakes(None, "result", result_from="status")
+    assert line.startswith("result_from: ")
 
 
 def test_a_mapping_replaces_a_mapping_whole() -> None:
