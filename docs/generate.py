@@ -11,12 +11,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+from pages.catalogue import CATALOGUE_PAGES
 from pages.command_line import cli_page
 from pages.defaults import defaults_page
 from pages.definition import definition_page
 from pages.errors import errors_page
 from pages.operators import operators_page
-from pages.package import catalogue_page, schema_copy
+from pages.package import schema_copy
 from pages.testing import testing_page
 
 FOLDER = Path(__file__).parent
@@ -26,25 +27,27 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "reference/operators.md": operators_page,
     "reference/command-line.md": cli_page,
     "reference/errors.md": errors_page,
-    "reference/catalogue.md": catalogue_page,
+    **CATALOGUE_PAGES,
     "reference/testing.md": testing_page,
     "schema/asyncjob.schema.json": schema_copy,
 }
 
 
 def main() -> int:
-    """Write the files, or compare them."""
-    stale = []
-    for name, page in PAGES.items():
-        path, text = FOLDER / name, page()
-        if "--check" not in sys.argv:
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(text)
-        elif not path.exists() or path.read_text() != text:
-            stale.append(name)
-    for name in stale:
-        print(f"docs/{name} is not what the code says; run: python docs/generate.py")
-    return 1 if stale else 0
+    """Write the files and remove what is no longer generated, or say which differ."""
+    pages = {FOLDER / name: page() for name, page in PAGES.items()}
+    gone = sorted(set((FOLDER / "reference").rglob("*.md")) - set(pages))
+    if "--check" in sys.argv:
+        differ = [path for path, text in pages.items() if not path.exists() or path.read_text() != text]
+        for path in [*differ, *gone]:
+            print(f"docs/{path.relative_to(FOLDER)} is not what the code says; run: python docs/generate.py")
+        return 1 if differ or gone else 0
+    for path, text in pages.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    for path in gone:
+        path.unlink()
+    return 0
 
 
 if __name__ == "__main__":

@@ -79,6 +79,14 @@ class Demo:
 
 _ALL = (
     Demo(
+        "amazon_report",
+        "amazon",
+        "amazon",
+        options={"rows": 1000, "seconds": 8.0},
+        variables={"listings_folder": "{folder}"},
+        records=1000,
+    ),
+    Demo(
         "eloqua_contacts_export",
         "eloqua",
         "eloqua",
@@ -86,13 +94,7 @@ _ALL = (
         variables={"contacts_folder": "{folder}"},
         records=1000,
     ),
-    Demo(
-        "order_increments",
-        "generic",
-        "orders",
-        variables={"orders_folder": "{folder}"},
-        records=4,
-    ),
+    Demo("order_increments", "generic", "orders", variables={"orders_folder": "{folder}"}, records=4),
     Demo(
         "order_partitions",
         "generic",
@@ -108,6 +110,14 @@ _ALL = (
         options={"contacts": 1000, "files": 2, "seconds": 1.0},
         variables={"contacts_folder": "{folder}"},
         records=1000,
+    ),
+    Demo("upgates_product_images", "upgates", "upgates", variables={"images_folder": "{folder}"}),
+    Demo(
+        "upgates_products",
+        "upgates",
+        "upgates",
+        options={"products": 100},
+        variables={"products_folder": "{folder}"},
     ),
 )
 DEMOS: Mapping[str, Demo] = {demo.dag_id: demo for demo in _ALL}
