@@ -27,6 +27,7 @@ Kind = Literal[
     "upgates",
     "google",
     "azure",
+    "salesforce",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -38,6 +39,7 @@ _APIS: Mapping[str, str] = {
     "upgates": "upgates:UpgatesApi",
     "google": "google:GoogleApi",
     "azure": "azure:AzureApi",
+    "salesforce": "salesforce:SalesforceApi",
 }
 """Kind: module of this package, and class. One is imported when it is asked for."""
 
