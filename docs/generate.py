@@ -18,7 +18,7 @@ from pages.definition import definition_page
 from pages.errors import errors_page
 from pages.operators import operators_page
 from pages.package import schema_copy
-from pages.testing import testing_page
+from pages.testing import how_to_page, testing_page
 
 FOLDER = Path(__file__).parent
 PAGES: Mapping[str, Callable[[], str]] = {
@@ -29,6 +29,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "reference/errors.md": errors_page,
     **CATALOGUE_PAGES,
     "reference/testing.md": testing_page,
+    "how-to/test-your-dag.md": how_to_page,
     "schema/asyncjob.schema.json": schema_copy,
 }
 

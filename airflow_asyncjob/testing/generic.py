@@ -26,7 +26,7 @@ _JOB = re.compile(r"/jobs/([^/]+)(?:/(result)(?:/(\d+))?|/(rows))?")
 
 @dataclass
 class GenericOptions:
-    """Options of ``FakeJobServer("generic")``.
+    """Options of ``FakeJobServer("generic")``: a plain job API, whose submit says how the job goes.
 
     :param status_habit: how ``GET /jobs/ID`` tells the status: ``json`` a JSON object, ``xml`` an XML
         document, ``text`` the bare word, ``header`` an empty body and the header ``X-Job-Status``,

@@ -56,7 +56,7 @@ _FIELDS = (*_LISTS, "notifications", "file_type", "max_file_size")
 
 @dataclass
 class SendgridOptions:
-    """Options of ``FakeJobServer("sendgrid")``.
+    """Options of ``FakeJobServer("sendgrid")``: marketing contacts.
 
     :param contacts: how many contacts the account has.
     :param files: in how many files they come.

@@ -2,15 +2,55 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
+import re
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 from pages.docstrings import Docstring, cell, parse
 from pages.markdown import NOTICE, table
 from pages.operators import default_of
 
-__all__ = ["testing_page"]
+__all__ = ["how_to_page", "testing_page"]
+
+_REGION = re.compile(r"(<!-- begin generated: (\w+) -->\n).*?(<!-- end generated -->)", re.DOTALL)
+
+
+def how_to_page() -> str:
+    """ "Test your DAG": written by hand, but for what it lists of the code."""
+    from airflow_asyncjob.testing.faults import FAULT_KINDS
+    from airflow_asyncjob.testing.ledger import PURPOSES
+
+    purposes, kinds = (", ".join(f"`{one}`" for one in words) for words in (PURPOSES, FAULT_KINDS))
+    made = {
+        "kinds": _kinds(),
+        "faults": f"Purposes: {purposes}, `any`. Kinds: an HTTP status code, {kinds}. What each of them "
+        "does: [For tests](../reference/testing.md#add).\n",
+    }
+    page = (Path(__file__).parents[1] / "how-to" / "test-your-dag.md").read_text()
+    return _REGION.sub(lambda match: f"{match[1]}\n{made[match[2]]}\n{match[3]}", page)
+
+
+def _kinds() -> str:
+    """Every kind, with what it plays, its options, and the definitions that it is for."""
+    from airflow_asyncjob.definition.catalogue import packaged_names
+    from airflow_asyncjob.testing.server import KINDS, api_of
+
+    rows = []
+    for kind in KINDS:
+        options = api_of(kind).options_class
+        plays = parse(options).summary.partition(": ")[2].removesuffix(".")
+        names = ", ".join(f"`{field.name}`" for field in dataclasses.fields(options))
+        link = f"[{kind}](../reference/testing.md#options-of-the-kind-{kind})"
+        entries = ", ".join(
+            f"[{name}](../reference/catalogue/{name.replace('/', '-')}.md)"
+            for name in packaged_names()
+            if name.startswith(f"{kind}/")
+        )
+        rows.append((link, plays, names, entries))
+    return table(("kind", "plays", "options", "for"), rows)
 
 
 def testing_page() -> str:

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from airflow_asyncjob.testing import FakeJobServer
+from airflow_asyncjob.testing.server import KINDS
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -54,6 +55,12 @@ def test_it_prints_its_url_serves_and_ends_on_a_signal(number: signal.Signals) -
         process.send_signal(number)
         stdout, stderr = process.communicate(timeout=30)
         assert (process.returncode, stdout, stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_served(kind: str) -> None:
+    with serving(kind) as (_, line):
+        assert httpx.get(f"{line.strip()}/_ledger").json()["accepted"] == 0
 
 
 def test_it_takes_the_port_and_choices_that_it_is_given() -> None:
