@@ -9,7 +9,6 @@ from airflow_asyncjob.protocol import (
     Command,
     Event,
     Failed,
-    Finish,
     Hops,
     Outcome,
     Receive,
@@ -23,6 +22,7 @@ from airflow_asyncjob.protocol import (
 )
 from airflow_asyncjob.transport.conceal import conceal
 from airflow_asyncjob.transport.driver import run, sleep_until
+from airflow_asyncjob.transport.narrate import with_notes
 
 if TYPE_CHECKING:
     from airflow_asyncjob.definition.job import AsyncJob
@@ -47,7 +47,7 @@ def take_hops(
     :raises TemplateError: a step cannot be rendered.
     """
     machine = Hops(definition, **job)
-    finish = conceal(run(machine, _Hands(wire, observe, wait)), wire.redactor)
+    finish = conceal(run(machine, _Hands(wire, with_notes(machine, wire.say, observe), wait)), wire.redactor)
     if finish.error is not None:
         raise finish.error
     assert finish.outcome is not None
@@ -55,7 +55,7 @@ def take_hops(
 
 
 class _Hands:
-    def __init__(self, wire: Wire, observe: Observe | None, wait: Callable[[Wait], Woken] | None) -> None:
+    def __init__(self, wire: Wire, observe: Observe, wait: Callable[[Wait], Woken] | None) -> None:
         self._wire = wire
         self._observe = observe
         self._wait = wait
@@ -76,5 +76,4 @@ class _Hands:
         raise AssertionError("the steps to a result have no body to hand on")
 
     def observe(self, command: Command, event: Event | None) -> None:
-        if self._observe is not None and not isinstance(command, Finish):
-            self._observe(command, event)
+        self._observe(command, event)

@@ -30,6 +30,7 @@ from airflow_asyncjob.protocol import (
     Woken,
 )
 from airflow_asyncjob.transport.driver import sleep_until
+from airflow_asyncjob.transport.narrate import with_notes
 
 if TYPE_CHECKING:
     from airflow_asyncjob.transport.client import Streamed, Wire
@@ -63,7 +64,7 @@ class ResilientSource:
     ) -> None:
         self._machine = machine
         self._wire = wire
-        self._observe = observe or (lambda command, event: None)
+        self._observe = with_notes(machine, wire.say, observe)
         self._wait = wait or (lambda command: sleep_until(command.until, clock=clock))
         self._received = received
         self._clock = clock
@@ -128,6 +129,7 @@ class ResilientSource:
             while True:
                 command = self._machine.next(self._clock())
                 if isinstance(command, Finish):
+                    self._observe(command, None)
                     if command.error is not None:
                         raise command.error
                     return

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_asyncjob.definition.problems import counted
 from airflow_asyncjob.protocol.job import Job
 from airflow_asyncjob.protocol.messages import (
     BodyBroken,
@@ -38,7 +39,7 @@ from airflow_asyncjob.protocol.messages import (
 if TYPE_CHECKING:
     from airflow_asyncjob.protocol.machine import Machine
 
-__all__ = ["Narrator", "clock_time", "duration", "ended"]
+__all__ = ["Narrator", "clock_time", "duration", "ended", "with_notes"]
 
 _SHOWN_STATUS = 80
 _SHOWN_ERROR = 160
@@ -172,8 +173,32 @@ class Narrator:
 def ended(outcome: Outcome, submission_id: str = "") -> str:
     """Return how a job ended, such as ``Job 7f3a is done after 42 s, 5 polls``."""
     name = f"Job {submission_id}" if submission_id else "The job"
-    polls = f"{outcome.polls} poll{'' if outcome.polls == 1 else 's'}"
-    return f"{name} is {outcome.state} after {duration(outcome.waited)}, {polls}"
+    return f"{name} is {outcome.state} after {duration(outcome.waited)}, {counted(outcome.polls, 'poll')}"
+
+
+def with_notes(
+    machine: Machine,
+    say: Callable[[int, str], object] | None,
+    observe: Callable[[Command, Event | None], object] | None,
+) -> Callable[[Command, Event | None], None]:
+    """Return an ``observe`` that passes everything but the end on, and says what the machine notes besides:
+    for a part of a drive whose narrator does not know the machine.
+
+    :param say: takes a level of :mod:`logging` and a line; None: nobody reads it.
+    :param observe: None: nobody looks.
+    """
+    told = 0
+
+    def seen(command: Command, event: Event | None) -> None:
+        nonlocal told
+        if observe is not None and not isinstance(command, Finish):
+            observe(command, event)
+        if say is not None:
+            for note in machine.notes[told:]:
+                say(logging.WARNING, note)
+        told = len(machine.notes)
+
+    return seen
 
 
 def clock_time(moment: float, now: float) -> str:

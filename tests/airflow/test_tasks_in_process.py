@@ -76,6 +76,25 @@ def test_the_link_to_the_job_may_be_at_the_host_of_the_connection(server: FakeJo
     assert task.remote_job_url == "http://127.0.0.1:8080/ui/a%20b/job-1"
 
 
+def test_what_the_steps_and_the_download_note_is_in_the_task_log(
+    server: FakeJobServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    step = {"name": "look", "request": {"url": "/jobs/{{ submission_id }}"}}
+    job = {
+        **JOB,
+        "result": {"steps": [step], "target": "urls", "format": "csv"},
+        "errors": {"result": [{"when": "code + 'x' == 1", "then": "fail"}]},
+    }
+    worker = group(job=job, destination=str(tmp_path / "a.csv"))
+    for task in ("job.submit", "job.wait"):
+        worker.run(task)
+    caplog.clear()
+    worker.run("job.fetch")
+    noted = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    rule = "errors.result[0].when: \"code + 'x' == 1\" does not work on this answer"
+    assert [line.startswith(rule) for line in noted].count(True) == 2, "of the step and of the download"
+
+
 class TestBeforeADefer:
     """What could not be deferred with is refused while nothing is sent."""
 

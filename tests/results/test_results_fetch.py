@@ -291,6 +291,18 @@ def test_a_rule_sees_the_whole_body_of_an_error_and_none_of_a_result(
         assert ("it is so" in caught.value.message) is true
 
 
+def test_what_a_refused_download_notes_is_said_as_well(tmp_path: Path) -> None:
+    job = definition(errors={"result": [{"when": "code + 'x' == 1", "then": "retry"}]})
+    said: list[str] = []
+    with serving(lambda path, number: (404, {}, b"")) as url, Wire(ConnectionSettings(base_url=url)) as wire:
+        wire.say = lambda level, text: said.append(text)
+        with pytest.raises(RefusedError):
+            fetch_result(
+                job, "/rows", wire=wire, inputs={}, names={}, submission=SUBMISSION, destination=str(tmp_path)
+            )
+    assert [text.partition(":")[0] for text in said] == ["errors.result[0].when"]
+
+
 def test_an_error_that_a_rule_accepts_is_the_result(tmp_path: Path) -> None:
     job = definition(errors={"result": [{"when": "code == 404", "then": "accept"}]})
     with serving(lambda path, number: (404, {}, b"id\n1\n")) as url:
