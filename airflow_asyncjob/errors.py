@@ -24,6 +24,10 @@
         ├── TruncatedError   fewer bytes came than were announced, or an archive ends early
         ├── FormatError      the bytes are not of the declared format
         ├── PagingError      its pages repeat, do not end, or are too large
+        ├── RejectsError     the API refused more records than are tolerated
+        │   ├── AllRejectedError      ... all of them
+        │   └── UnknownRejectsError   ... and names records that nobody sent
+        ├── RejectsUnavailableError   which records the API refused cannot be fetched or written
         └── DestinationError the destination cannot be written
             └── DestinationUnreachableError   its storage did not answer, or broke off
 
@@ -35,6 +39,7 @@ succeed.
 from __future__ import annotations
 
 __all__ = [
+    "AllRejectedError",
     "AsyncJobError",
     "CheckpointError",
     "ConnectionSetupError",
@@ -53,10 +58,13 @@ __all__ = [
     "PagingError",
     "PollBudgetError",
     "RefusedError",
+    "RejectsError",
+    "RejectsUnavailableError",
     "ResultError",
     "TemplateError",
     "TruncatedError",
     "UncertainError",
+    "UnknownRejectsError",
     "UnknownStatusError",
     "UnreachableError",
     "UnreadableError",
@@ -345,6 +353,53 @@ class PagingError(ResultError):
 
     Do: Correct ``paginate``, or raise the limit; then clear the fetch task.
     """
+
+
+class RejectsError(ResultError):
+    """The API refused more records than are tolerated.
+
+    When: Records were refused, ``result.on_rejects`` is fail, and they are more than ``result.tolerated``.
+    What could be fetched, and the rejects with the API's reasons, is written.
+
+    Do: Read the rejects in the file that the message names; correct those records, and send them again. Or
+    raise ``result.tolerated``.
+    """
+
+
+class AllRejectedError(RejectsError):
+    """The API refused every record.
+
+    When: As RejectsError, and not one record was accepted; no ``result.tolerated`` allows that.
+
+    Do: Read the reasons in the file that the message names: mostly a field is named or written in another
+    way than the API has it.
+    """
+
+
+class UnknownRejectsError(RejectsError):
+    """The API refused records that nobody sent.
+
+    When: As RejectsError, and a refused record names none that the job was given, by its key or its number.
+
+    Do: Correct ``key``, ``index`` or ``index_base`` of ``rejects``: the file that the message names has the
+    API's own words under ``answer``.
+    """
+
+
+class RejectsUnavailableError(ResultError):
+    """Which records the API refused cannot be fetched, or not be written. The result itself is written.
+
+    When: The request of ``result.rejects`` is refused or not answered, its answer cannot be read, or the file
+    beside the destination cannot be written.
+
+    Do: As the message says; then clear the fetch task: it fetches both again.
+
+    :param retryable: whether the same call can succeed later.
+    """
+
+    def __init__(self, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.retryable = retryable
 
 
 class DestinationError(ResultError):

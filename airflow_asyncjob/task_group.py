@@ -201,6 +201,11 @@ class _Plan:
             check_files(definition, mapped, options["destination"])
         if options["destination"] is None and "destination" not in mapped:
             _refuse_what_fetches(options)
+            if definition.result is not None and definition.result.on_rejects == "fail":
+                raise DefinitionError(
+                    "result.on_rejects is fail, and only a fetch task looks at rejects: give destination, "
+                    "beside which they are written"
+                )
         for destination in every["destination"]:
             if destination is None:
                 continue

@@ -165,8 +165,8 @@ def run(
 
     Ctrl-C cancels the remote job and waits for its answer; a second Ctrl-C exits at once.
 
-    Exit codes: 0 done or no data, 1 our error, 2 definition or usage, 3 partial, 4 failed or cancelled,
-    5 timed out, 130 Ctrl-C.
+    Exit codes: 0 done or no data, 1 our error, 2 definition or usage, 3 partial or records rejected, 4 failed
+    or cancelled, 5 timed out, 130 Ctrl-C.
     """
     from airflow_asyncjob.cli.run import RunOptions, run_job
 

@@ -7,14 +7,17 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from airflow_asyncjob.cli.progress import bytes_text
 from airflow_asyncjob.definition import AsyncJob
+from airflow_asyncjob.definition.models.result import Result
 from airflow_asyncjob.definition.problems import counted
 from airflow_asyncjob.errors import DefinitionError
 from airflow_asyncjob.results.manifest import Manifest
 from airflow_asyncjob.results.plan import plan_output
+from airflow_asyncjob.results.verdict import rejects_text
 from airflow_asyncjob.results.write import check_destination
 
 __all__ = ["STDOUT", "check_output", "check_writable", "local_path", "through_stdout", "written_text"]
@@ -41,8 +44,10 @@ def check_output(definition: AsyncJob, destination: str | None, *, limit: int | 
         )
     if destination == STDOUT and as_json:
         raise DefinitionError("--destination - and --output json both want stdout: give a file")
+    if limit is not None and not definition.result.is_there:
+        raise DefinitionError("--limit would be ignored: the job has no result of its own, only rejects")
     if destination == STDOUT:
-        raw = definition.result.format == "raw"
+        raw = _is_raw(definition.result)
         if not raw:
             check_destination(_RECORDS, None, definition.result)
     else:
@@ -77,19 +82,26 @@ def check_writable(definition: AsyncJob, destination: str | None) -> None:
 def through_stdout(definition: AsyncJob, write: Callable[[str, str], Manifest]) -> Manifest:
     """Write a result aside and then to stdout, so that half a result never gets there.
 
-    Records become JSON lines; raw results come one after the other, as they are.
+    Records become JSON lines; raw results come one after the other, as they are. Rejects are for stdout where
+    there is no result, and else only counted.
 
     :param write: takes a destination and an output format.
     """
     assert definition.result is not None
     with tempfile.TemporaryDirectory(prefix="asyncjob-") as folder:
-        raw = definition.result.format == "raw"
+        raw = _is_raw(definition.result)
         manifest = write(f"{folder}/", "raw") if raw else write(f"{folder}/{_RECORDS}", "jsonl")
-        for uri in manifest.uris:
+        rejects = manifest.rejects or {}
+        refused = [rejects["uri"]] if rejects.get("uri") and not definition.result.is_there else []
+        for uri in [*manifest.uris, *refused]:
             with Path(local_path(uri)).open("rb") as file:
                 shutil.copyfileobj(file, sys.stdout.buffer, 1024 * 1024)
         sys.stdout.buffer.flush()
-    return manifest
+    return replace(manifest, rejects={**rejects, "uri": None}) if rejects else manifest
+
+
+def _is_raw(result: Result) -> bool:
+    return result.is_there and result.format == "raw"
 
 
 def local_path(uri: str) -> str:
@@ -99,8 +111,12 @@ def local_path(uri: str) -> str:
 
 def written_text(manifest: Manifest) -> str:
     """Return what was written, for people."""
-    if not manifest.uris:
-        return f"{manifest.state}: nothing to write"
-    records = "" if manifest.records is None else f"{counted(manifest.records, 'record')}, "
-    files = "" if len(manifest.uris) == 1 else f" in {len(manifest.uris)} files"
-    return f"{manifest.state}: {records}{bytes_text(manifest.bytes)}{files}"
+    said = []
+    if manifest.uris:
+        records = "" if manifest.records is None else f"{counted(manifest.records, 'record')}, "
+        files = "" if len(manifest.uris) == 1 else f" in {len(manifest.uris)} files"
+        said.append(f"{records}{bytes_text(manifest.bytes)}{files}")
+    if manifest.rejects:
+        uri = manifest.rejects["uri"]
+        said.append(rejects_text(manifest.rejects) + (f", see {local_path(uri)}" if uri else ""))
+    return f"{manifest.state}: {'; '.join(said) or 'nothing to write'}"

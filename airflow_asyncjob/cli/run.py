@@ -27,10 +27,12 @@ from airflow_asyncjob.cli.output import (
 from airflow_asyncjob.cli.progress import Progress, bytes_text
 from airflow_asyncjob.definition import AsyncJob
 from airflow_asyncjob.definition.inputs import resolve_inputs
+from airflow_asyncjob.definition.rejects import names_rejects_of_failed
 from airflow_asyncjob.errors import AsyncJobError, InputError, JobError, UnreadableError
 from airflow_asyncjob.protocol import Goal, Job, Outcome, Submission
 from airflow_asyncjob.results.fetch import fetch_result
 from airflow_asyncjob.results.fresh import fresh_outcome
+from airflow_asyncjob.results.verdict import rejects_told, verdict_on
 from airflow_asyncjob.transport.client import Wire
 from airflow_asyncjob.transport.driver import run
 from airflow_asyncjob.transport.narrate import Narrator
@@ -68,7 +70,8 @@ def run_job(options: RunOptions) -> int:
     check_output(definition, options.destination, limit=options.limit, as_json=options.as_json)
     settings = connection_settings(options.base_url)
     check_address(settings, definition)
-    check_others(definition, download=options.destination is not None)
+    only_rejects = definition.result is not None and not definition.result.is_there
+    check_others(definition, download=options.destination is not None or only_rejects)
     check_writable(definition, options.destination)
     trace = Trace()
     write_trace(options.trace, trace)
@@ -193,8 +196,7 @@ class _Run:
 
     def _drive(self) -> tuple[dict[str, Any], int]:
         try:
-            outcome = self._wait_for_job()
-            return self._finished(outcome), CODE_OF_STATE[outcome.state]
+            return self._finished(self._wait_for_job())
         except Interrupted:
             return self._cancelled(self._stop()), ExitCode.INTERRUPTED
         except AsyncJobError as error:
@@ -218,21 +220,46 @@ class _Run:
 
     # A job that ended ------------------------------------------------------------------------------
 
-    def _finished(self, outcome: Outcome) -> dict[str, Any]:
-        about = {**self.known, "raw_status": outcome.raw_status}
+    def _finished(self, outcome: Outcome) -> tuple[dict[str, Any], int]:
+        about: dict[str, Any] = {**self.known, "raw_status": outcome.raw_status}
+        code, result = CODE_OF_STATE[outcome.state], self.definition.result
         if outcome.state not in ("done", "partial", "no_data"):
-            return {"state": outcome.state, "message": self._ended_text(outcome), **about}
-        if self.options.destination is None:
+            text = self._ended_text(outcome)
+            if outcome.state == "failed" and names_rejects_of_failed(self.definition):
+                text = f"{text}. {self._refused_by_failed(outcome, about)}"
+            return {"state": outcome.state, "message": text, **about}, code
+        if self.options.destination is None and (result is None or result.is_there):
             targets = [outcome.target] if isinstance(outcome.target, str) else outcome.target
             self.lines = targets
             why = "nothing was downloaded: there is no --destination" if targets else "there are no data"
             text = _with_message(f"{outcome.state}: {why}", outcome)
-            return {"state": outcome.state, "message": text, **about, "target": outcome.target}
+            return {"state": outcome.state, "message": text, **about, "target": outcome.target}, code
         manifest = self._fetch(outcome)
-        self._delete()
+        assert result is not None
         if self.options.destination != STDOUT:
             self.lines = [local_path(uri) for uri in manifest.uris]
-        return {**manifest.to_dict(), "message": _with_message(written_text(manifest), outcome)}
+        said = {**manifest.to_dict(), "message": _with_message(written_text(manifest), outcome)}
+        error = verdict_on(result, manifest).error
+        if error is not None:
+            said |= {"message": f"{said['message']}. {error.message}", "error": type(error).__name__}
+            return said, ExitCode.ERROR
+        self._delete()
+        refused = manifest.rejects is not None and manifest.rejects["records"] > 0
+        return said, ExitCode.PARTIAL if refused and result.on_rejects != "ignore" else code
+
+    def _refused_by_failed(self, outcome: Outcome, about: dict[str, Any]) -> str:
+        """Fetch the rejects of a job that failed, and return what there is to say of them.
+
+        :param about: gets their counts.
+        """
+        if self.options.destination is None:
+            return "The API names the records that it refused: give a --destination, beside which they go"
+        try:
+            manifest = self._fetch(outcome)
+        except AsyncJobError as error:
+            return error.message
+        about["rejects"] = manifest.to_dict()["rejects"]
+        return rejects_told(manifest)
 
     def _ended_text(self, outcome: Outcome) -> str:
         said = outcome.message or f"the API says {outcome.raw_status!r}, and no message"
@@ -240,11 +267,10 @@ class _Run:
 
     def _fetch(self, outcome: Outcome) -> Manifest:
         destination = self.options.destination
-        assert destination is not None
         narrator = Narrator(lambda level, text: self.progress.line(self.safe(text)))
         outcome = self._fresh(outcome)
 
-        def write(to: str, output_format: str | None = None) -> Manifest:
+        def write(to: str | None, output_format: str | None = None) -> Manifest:
             return fetch_result(
                 self.definition,
                 outcome.target,

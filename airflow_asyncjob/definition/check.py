@@ -17,7 +17,7 @@ from airflow_asyncjob.definition.models.extractor import long_form
 from airflow_asyncjob.definition.models.joblist import LISTED
 from airflow_asyncjob.definition.models.records import RECORD_FORMATS
 from airflow_asyncjob.definition.places import Place
-from airflow_asyncjob.definition.problems import Path, Problem, kind_of, shown
+from airflow_asyncjob.definition.problems import Path, Problem, kind_of, path_text, shown
 from airflow_asyncjob.definition.templates import is_template
 from airflow_asyncjob.definition.values import PLAIN, not_plain
 
@@ -52,10 +52,10 @@ def check_complete(data: Mapping[str, Any]) -> list[Problem]:
     result = data.get("result")
     if isinstance(result, Mapping) and result.get("target") is None and result.get("from") is None:
         request = result.get("request")
-        if request is None and result.get("steps") is None:
+        if request is None and result.get("steps") is None and result.get("rejects") is None:
             said = (
                 "give `target` (where the last status answer says that the result lies), `request`, or "
-                "from: status (the status answer is the result)"
+                "from: status (the status answer is the result); an import has `rejects` alone"
             )
             found.append(Problem(("result",), said))
         elif uses(request, "download_target"):
@@ -142,37 +142,48 @@ class _Sections(Checker):
         self._extractor(extractor, path, places.LATER_VALUE, answer)
 
     def _result(self, result: Mapping[str, Any]) -> None:
-        steps, path = listed(result.get("steps")), ("result", "steps")
+        self._fetched(result, ("result",))
+        for name, path in mapping(result.get("select")).items():
+            self._syntax(check_record_syntax, path, ("result", "select", name))
+        rejects, here = mapping(result.get("rejects")), ("result", "rejects")
+        self._fetched({"format": "json", **rejects}, here)
+        if rejects.get("target") is None and uses(rejects.get("request"), "download_target"):
+            self._problem((*here, "target"), "required: `request` uses download_target")
+        for field in ("key", "index", "reason", "when"):
+            self._syntax(check_record_syntax, rejects.get(field), (*here, field))
+
+    def _fetched(self, result: Mapping[str, Any], here: Path) -> None:
+        """Check what is asked for when the job has ended: its result, or its rejects."""
+        steps, path = listed(result.get("steps")), (*here, "steps")
         known = self._steps(steps, path, places.LATER_REQUEST, places.LATER_ANSWER)
         page = places.DOWNLOAD if result.get("paginate") is None else places.PAGE
         seen = [page, places.LATER_VALUE, places.LATER_ANSWER]
         if known is not None:
             seen = [places.knowing(place, known) for place in seen]
-        self._request(result.get("request"), ("result", "request"), seen[0])
-        self._extractor(result.get("target"), ("result", "target"), *seen[1:])
+        self._request(result.get("request"), (*here, "request"), seen[0])
+        self._extractor(result.get("target"), (*here, "target"), *seen[1:])
         if steps:
             last, asked = len(steps) - 1, mapping(mapping(steps[-1]).get("request"))
             target = {"target": result.get("target")}
-            self._body_is_read(target, ("result",), ("target",), asked, (*path, last, "request"))
+            self._body_is_read(target, here, ("target",), asked, (*path, last, "request"))
         if result.get("paginate") is not None:
-            self._paginate(result, mapping(result["paginate"]))
-        for name, path in mapping(result.get("select")).items():
-            self._syntax(check_record_syntax, path, ("result", "select", name))
+            self._paginate(result, mapping(result["paginate"]), here)
 
-    def _paginate(self, result: Mapping[str, Any], paginate: Mapping[str, Any]) -> None:
-        here, request, follows = ("result", "paginate"), result.get("request"), paginate.get("next")
+    def _paginate(self, result: Mapping[str, Any], paginate: Mapping[str, Any], section: Path) -> None:
+        here, request, follows = (*section, "paginate"), result.get("request"), paginate.get("next")
+        asked = path_text((*section, "request"))
         self._extractor(follows, (*here, "next"), places.LATER_VALUE, places.PAGE_ANSWER)
         if mapping(request).get("response") == "none" and "path" in mapping(long_form(follows)):
-            said = f"{shown(follows)} is a path into the body, and result.request.response is none"
+            said = f"{shown(follows)} is a path into the body, and {asked}.response is none"
             self._problem((*here, "next"), said)
         if follows is None and uses(request, "next"):
-            said = "required: result.request uses next, and nothing says where a page names it"
+            said = f"required: {asked} uses next, and nothing says where a page names it"
             self._problem((*here, "next"), said)
         elif follows is None and not (uses(request, "page") or uses(request, "offset")):
             self._problem(
                 here,
-                "nothing says what the next page is: give `next` (where a page names it), or let "
-                "result.request use {{ page }} or {{ offset }}, such as params: {page: '{{ page }}'}",
+                f"nothing says what the next page is: give `next` (where a page names it), or let {asked} "
+                "use {{ page }} or {{ offset }}, such as params: {page: '{{ page }}'}",
             )
         elif result.get("format", "raw") == "raw" and (follows is None or uses(request, "offset")):
             self._problem(

@@ -116,6 +116,9 @@ RESULT_ARGUMENTS: Mapping[str, Path] = {
     "csv": ("result", "csv"),
     "member": ("result", "member"),
     "paginate": ("result", "paginate"),
+    "rejects": ("result", "rejects"),
+    "on_rejects": ("result", "on_rejects"),
+    "tolerated": ("result", "tolerated"),
     "delete": ("delete",),
 }
 """Argument of a download task: the field that it sets."""

@@ -61,7 +61,7 @@ def check_files(definition: AsyncJob, mapped: Mapping[str, Any], destination: An
         return
     files = Counter(str(value) for value in given if isinstance(value, (str, PurePath, ObjectStoragePath)))
     for file, times in files.items():
-        if not file.endswith("/"):
+        if not file.endswith("/") or (definition.result is not None and definition.result.rejects):
             _check_file(definition, file, times, others, crossed="destination" in mapped)
 
 

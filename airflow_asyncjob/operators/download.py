@@ -6,14 +6,15 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 from airflow.sdk import BaseOperator, ObjectStoragePath
 from airflow.sdk.exceptions import AirflowException, AirflowSkipException
 
 from airflow_asyncjob.definition.flat import RESULT_ARGUMENTS, UNSET
 from airflow_asyncjob.definition.problems import counted
-from airflow_asyncjob.errors import DefinitionError
+from airflow_asyncjob.definition.rejects import names_rejects_of_failed
+from airflow_asyncjob.errors import DefinitionError, JobFailedError
 from airflow_asyncjob.hooks.definitions import definition_of
 from airflow_asyncjob.hooks.links import RemoteJobLink, ResultLink
 from airflow_asyncjob.hooks.storage import destination_of
@@ -21,6 +22,7 @@ from airflow_asyncjob.hooks.task import JobTask, Situation, translated
 from airflow_asyncjob.hooks.upstream import find_waited
 from airflow_asyncjob.hooks.worker import Stopped, WorkerHands, narrator_of
 from airflow_asyncjob.results.plan import check_output
+from airflow_asyncjob.results.verdict import rejects_text, rejects_told, verdict_on
 
 if TYPE_CHECKING:
     from airflow_asyncjob.hooks.definitions import JobSource
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["ResultDownloadOperator"]
 
 _TOLD_EVERY = 30.0
+_WITHOUT_RESULT = ("failed", "cancelled", "timed_out")
 
 
 class ResultDownloadOperator(JobTask, BaseOperator):
@@ -65,6 +68,12 @@ class ResultDownloadOperator(JobTask, BaseOperator):
     :param format: of the result: ``raw``, ``json``, ``jsonl``, ``csv``, ``tsv`` or ``xml``. ``records_path``,
         ``select``, ``types``, ``snake_case``, ``infer``, ``transform``, ``primary_key``, ``drop_duplicates``,
         ``encoding``, ``csv``, ``member``, ``paginate``: as in a definition.
+    :param rejects: which records the API refused: a mapping as ``result.rejects`` of a definition. They are
+        written beside the destination, as ``NAME.rejects.jsonl``. A job with ``rejects`` and without
+        ``endpoint`` (or a ``target``, ``request``, ``steps`` of its definition) has no result of its own.
+    :param on_rejects: where records were refused: ``fail`` this task, once all is written, ``warn`` or
+        ``ignore``.
+    :param tolerated: with ``fail``: up to so many, or such a share (``"1%"``), only warn.
     :param delete: request that is sent after the download, so that the API can forget the job.
     """
 
@@ -112,6 +121,9 @@ class ResultDownloadOperator(JobTask, BaseOperator):
         csv: Any = UNSET,
         member: Any = UNSET,
         paginate: Any = UNSET,
+        rejects: Any = UNSET,
+        on_rejects: Any = UNSET,
+        tolerated: Any = UNSET,
         delete: Any = UNSET,
         **kwargs: Any,
     ) -> None:
@@ -136,6 +148,8 @@ class ResultDownloadOperator(JobTask, BaseOperator):
         with translated():
             now = self._situation(context)
             submission, status = self._waited(context)
+            if status.get("state") in _WITHOUT_RESULT:
+                self._end_as_the_job(context, now, submission, status)
             targets = _texts(self.target)
             state = str(status.get("state") or ("done" if targets else "no_data"))
             self._skip_without(targets)
@@ -147,6 +161,7 @@ class ResultDownloadOperator(JobTask, BaseOperator):
                     targets, state = _texts(fresh.target), fresh.state
                     self._skip_without(targets)
                 manifest = self._fetch(now, wire, submission, targets, state)
+                self._take_rejects(context, manifest)
                 self._delete(now, wire, submission)
         self.result_url = next(iter(manifest.uris), "")
         self.log.info("Written: %s", _summary(manifest))
@@ -256,6 +271,41 @@ class ResultDownloadOperator(JobTask, BaseOperator):
         except Stopped:
             raise AirflowException("Airflow ended this task while it waited for the download") from None
 
+    def _take_rejects(self, context: Mapping[str, Any], manifest: Manifest) -> None:
+        """Do what ``result.on_rejects`` says; the counts are there also when that fails the task.
+
+        :raises RejectsError: more records were refused than are tolerated.
+        """
+        assert self.definition.result is not None
+        found = verdict_on(self.definition.result, manifest)
+        if found.warning:
+            self.log.warning("%s", found.warning)
+        if found.error is not None:
+            context["ti"].xcom_push("rejects", manifest.to_dict()["rejects"])
+            raise found.error
+
+    def _end_as_the_job(
+        self,
+        context: Mapping[str, Any],
+        now: Situation,
+        submission: Submission,
+        status: Mapping[str, Any],
+    ) -> NoReturn:
+        """Fail as the job did: this task runs in spite of it where its ``trigger_rule`` says so. Before that
+        write the records that the API refused, where it names those of a job that failed.
+
+        :raises JobFailedError: always.
+        """
+        state, said = str(status["state"]), status.get("message") or status.get("raw_status")
+        told = f"The job {submission.id} ended as {state}: {said}. It has no result."
+        if state == "failed" and names_rejects_of_failed(self.definition):
+            with self._open_wire() as wire:
+                self._note_link(wire, now, submission)
+                manifest = self._fetch(now, wire, submission, [], state)
+            context["ti"].xcom_push("rejects", manifest.to_dict()["rejects"])
+            told += f" {rejects_told(manifest)}"
+        raise JobFailedError(told)
+
     def _delete(self, now: Situation, wire: Wire, submission: Submission) -> None:
         """Let the API forget the job. What it answers does not undo a download that is written."""
         from airflow_asyncjob.protocol import Goal, Job
@@ -304,7 +354,12 @@ def _teller(say: Callable[[str, str], Any]) -> Callable[[int, int], None]:
 
 
 def _summary(manifest: Manifest) -> str:
-    if not manifest.uris:
-        return "nothing, there are no data"
-    records = "" if manifest.records is None else f"{counted(manifest.records, 'record')}, "
-    return f"{records}{counted(manifest.bytes, 'byte')} to {', '.join(manifest.uris[:5])}"
+    said = []
+    if manifest.uris:
+        records = "" if manifest.records is None else f"{counted(manifest.records, 'record')}, "
+        said.append(f"{records}{counted(manifest.bytes, 'byte')} to {', '.join(manifest.uris[:5])}")
+    elif manifest.state == "no_data" or not manifest.rejects:
+        said.append("nothing, there are no data")
+    if manifest.rejects:
+        said.append(rejects_text(manifest.rejects))
+    return "; ".join(said)

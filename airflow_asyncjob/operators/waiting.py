@@ -18,6 +18,7 @@ from airflow.sdk.exceptions import (
     TaskDeferralTimeout,
 )
 
+from airflow_asyncjob.definition.rejects import names_rejects_of_failed
 from airflow_asyncjob.errors import DefinitionError
 from airflow_asyncjob.hooks import state
 from airflow_asyncjob.hooks.moved import MOVED, moves, newer
@@ -119,8 +120,14 @@ class WaitsForJob(JobTask):
         from airflow_asyncjob.protocol import error_for
 
         error = error_for(outcome, submission_id=submission.id, name=self.definition.name)
-        if error is not None:
-            raise error
+        if error is None:
+            return
+        if outcome.state == "failed" and names_rejects_of_failed(self.definition):
+            raise type(error)(
+                f"{error.message} The API names the records that it refused: a fetch task with trigger_rule "
+                "all_done writes them, and then fails too."
+            )
+        raise error
 
     def resume_execution(
         self, next_method: str, next_kwargs: dict[str, Any] | None, context: Mapping[str, Any]

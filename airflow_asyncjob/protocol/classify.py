@@ -28,9 +28,22 @@ from airflow_asyncjob.protocol.answers import (
 from airflow_asyncjob.protocol.messages import Failed, Responded
 from airflow_asyncjob.protocol.waits import retry_after
 
-__all__ = ["read_download", "read_hop", "read_stop"]
+__all__ = ["download_of", "read_download", "read_hop", "read_stop", "result_of"]
 
-_DOWNLOAD = "the download"
+_NAMES = {
+    "result": ("the result", "the download", "a link to a result"),
+    "result.rejects": ("the rejects", "the download of the rejects", "a link to rejects"),
+}
+
+
+def result_of(section: str) -> str:
+    """Return what a section of the definition fetches, for messages."""
+    return _NAMES[section][0]
+
+
+def download_of(section: str) -> str:
+    """Return what the download of a section is called in messages."""
+    return _NAMES[section][1]
 
 
 def read_stop(
@@ -78,10 +91,19 @@ def _with_error(reading: Reading, what: str) -> Reading:
 
 
 def read_download(
-    definition: AsyncJob, request: Request, event: Responded | Failed, captures: Mapping[str, Any], now: float
+    definition: AsyncJob,
+    request: Request,
+    event: Responded | Failed,
+    captures: Mapping[str, Any],
+    now: float,
+    *,
+    section: str,
 ) -> Reading:
-    """Read the head of a download; its body is judged where it is read."""
-    return _read(definition, request, event, captures, now, _DOWNLOAD)[0]
+    """Read the head of a download; its body is judged where it is read.
+
+    :param section: of the definition, for messages: ``result`` or ``result.rejects``.
+    """
+    return _read(definition, request, event, captures, now, section, None)[0]
 
 
 def read_hop(
@@ -91,14 +113,16 @@ def read_hop(
     captures: Mapping[str, Any],
     now: float,
     *,
+    section: str,
     what: str,
 ) -> tuple[Reading, Seen | None]:
     """Read the answer to a step that leads to the result; a redirect is an answer, and perhaps the one.
 
+    :param section: of the definition, for messages: ``result`` or ``result.rejects``.
     :param what: the step, for messages.
     :return: with the answer itself where it is good.
     """
-    return _read(definition, request, event, captures, now, what)
+    return _read(definition, request, event, captures, now, section, what)
 
 
 def _read(
@@ -107,13 +131,15 @@ def _read(
     event: Responded | Failed,
     captures: Mapping[str, Any],
     now: float,
-    what: str,
+    section: str,
+    step: str | None,
 ) -> tuple[Reading, Seen | None]:
+    hop, what = step is not None, step or download_of(section)
     if isinstance(event, Failed):
         return failure(event, what), None
-    hop = what != _DOWNLOAD
     code = event.response.code
-    seen = see(event.response, request.response, definition.errors.result, captures, "errors.result")
+    rules = f"errors.{section.rpartition('.')[2]}"
+    seen = see(event.response, request.response, definition.errors.result, captures, rules)
     wait = retry_after(event.response.headers, now)
     then = seen.rule.then if seen.rule else None
     if then == "retry":
@@ -125,15 +151,22 @@ def _read(
     if then == "accept" or 200 <= code < (400 if hop else 300):
         return Reading(Answer.GOOD, notes=seen.notes), seen
     if code in (401, 403):
-        expired = "" if hop else " (a link to a result may also have expired: poll again for a fresh one)"
+        link = _NAMES[section][2]
+        expired = "" if hop else f" ({link} may also have expired: poll again for a fresh one)"
         return denied(event, f"{what}{expired}"), None
     if transient(code):
         return Reading(Answer.UNSETTLED, said(event), wait=wait, notes=seen.notes), None
     if code in (404, 410):
-        advice = "The result is not there (any more): it has expired, or was deleted. Run the job again."
+        gone = (
+            ("The result is", "it has expired, or was deleted")
+            if section == "result"
+            else ("The rejects are", "they have expired, or were deleted")
+        )
+        advice = f"{gone[0]} not there (any more): {gone[1]}. Run the job again."
     elif 300 <= code < 400:
         advice = "The redirect was not followed: its address is not allowed, or there were too many."
     else:
-        advice = f"Correct {'result.steps' if hop else 'result.target or result.request'}."
+        fields = "steps" if hop else f"target or {section}.request"
+        advice = f"Correct {section}.{fields}."
     error = RefusedError(f"The API refused {what}: {said(event)}. Expected a code of 2xx. {advice}")
     return Reading(Answer.REFUSED, said(event), error, notes=seen.notes), None

@@ -9,7 +9,7 @@ from airflow_asyncjob.definition.job import AsyncJob
 from airflow_asyncjob.definition.models.request import Request
 from airflow_asyncjob.errors import AsyncJobError, DefinitionError, TruncatedError
 from airflow_asyncjob.protocol.answers import Answer, Reading
-from airflow_asyncjob.protocol.classify import read_download
+from airflow_asyncjob.protocol.classify import download_of, read_download
 from airflow_asyncjob.protocol.fetching import Fetching
 from airflow_asyncjob.protocol.messages import (
     BodyBroken,
@@ -80,7 +80,8 @@ class Download(Fetching):
         self.target = self._seed = target
         self._request = result_request(definition, target) if request is None else request
         of_status = definition.result is not None and definition.result.from_ == "status"
-        self._where = "status.request" if of_status else "result.request"
+        self.what = download_of(self.section)
+        self._where = "status.request" if of_status else f"{self.section}.request"
         self._names |= {"download_target": target, **(page or {})}
         self._broken: BodyBroken | None = None
         self._received = False
@@ -95,7 +96,9 @@ class Download(Fetching):
 
     def _read(self, event: Responded | Failed) -> Reading:
         self._broken = None
-        return read_download(self.definition, self._request, event, self._captures, self._now)
+        return read_download(
+            self.definition, self._request, event, self._captures, self._now, section=self.section
+        )
 
     def _good(self, reading: Reading) -> Verdict:
         return Verdict.OPEN

@@ -61,6 +61,7 @@ class Fetching(Machine):
         if submission is not None:
             self._names["submission_id"] = submission.id
         self._seed = submission.id if submission else ""
+        self.section = "result" if definition.result is None else definition.result.section
         self._reading: Reading | None = None
         self._finish: Finish | None = None
         self._tries = 0

@@ -9,7 +9,7 @@ from airflow_asyncjob.definition.extract import View
 from airflow_asyncjob.definition.job import AsyncJob
 from airflow_asyncjob.errors import DefinitionError, TemplateError, UnreadableError
 from airflow_asyncjob.protocol.answers import Answer, Reading, said
-from airflow_asyncjob.protocol.classify import read_hop
+from airflow_asyncjob.protocol.classify import read_hop, result_of
 from airflow_asyncjob.protocol.course import Leg, captured, items_of
 from airflow_asyncjob.protocol.fetching import Fetching
 from airflow_asyncjob.protocol.messages import Command, Failed, Finish, Outcome, Purpose, Responded, Send
@@ -56,13 +56,15 @@ class Hops(Fetching):
 
         :raises TemplateError: ``each`` cannot be rendered, or is no list.
         """
-        step, place = self._steps[self._number], f"result.steps[{self._number}]"
+        step, place = self._steps[self._number], f"{self.section}.steps[{self._number}]"
         if step.each is not None and self._items is None:
             self._items = items_of(step.each, self._names, f"{place}.each")
         later = self._steps[self._number + 1 :]
         names = {**self._names, "item": self._items[self._item]} if self._items else self._names
         follows = later[0].name if later else ""
-        return Leg(step.request, place, names, step, follows, self._items, self._item, "the result")
+        return Leg(
+            step.request, place, names, step, follows, self._items, self._item, result_of(self.section)
+        )
 
     def _enter_fetch(self) -> Command | Verdict:
         try:
@@ -79,7 +81,13 @@ class Hops(Fetching):
         assert self._leg is not None
         leg = self._leg
         reading, seen = read_hop(
-            self.definition, leg.request, event, self._captures, self._now, what=leg.what
+            self.definition,
+            leg.request,
+            event,
+            self._captures,
+            self._now,
+            section=self.section,
+            what=leg.what,
         )
         if seen is None:
             return reading
@@ -97,8 +105,8 @@ class Hops(Fetching):
     def _unreadable(self, answer: Answer, event: Responded, why: str) -> Reading:
         problem = said(event)
         error = UnreadableError(
-            f"The answer to {self.what} cannot be read: {why}. {problem}. Correct result.steps or "
-            "result.target, or look at the API for the reason."
+            f"The answer to {self.what} cannot be read: {why}. {problem}. Correct "
+            f"{self.section}.steps or {self.section}.target, or look at the API for the reason."
         )
         return Reading(answer, f"{problem} ({why})", error)
 
@@ -106,7 +114,8 @@ class Hops(Fetching):
         """Read the targets in an answer of the last step; a template is rendered when all are there."""
         if self._target is None or (self._target.template is not None and not leg.ends_step):
             return
-        found = find_target(self._target, view, {**self._names, "captures": self._kept})
+        names = {**self._names, "captures": self._kept}
+        found = find_target(self._target, view, names, where=f"{self.section}.target")
         if self._items is None or self._target.template is not None:
             self._found = found
         else:

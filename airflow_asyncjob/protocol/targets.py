@@ -59,18 +59,21 @@ def is_too_large(target: str | list[str]) -> bool:
     return isinstance(target, list) and sum(map(len, target)) > _LARGEST_KEPT
 
 
-def find_target(extractor: Extractor, view: View, names: Mapping[str, Any]) -> str | list[str]:
+def find_target(
+    extractor: Extractor, view: View, names: Mapping[str, Any], *, where: str = "result.target"
+) -> str | list[str]:
     """Return the download targets that an answer names.
 
+    :param where: where the extractor stands, for messages.
     :raises UnreadableError: nothing is there, or something that is neither text nor a number.
     :raises TemplateError: the target is a template that cannot be rendered.
     """
     if _is_of_an_empty_list(extractor, view):
         return []
-    value = extract(extractor, view, names=names, single=False, where="result.target")
+    value = extract(extractor, view, names=names, single=False, where=where)
     if isinstance(value, list):
-        return [as_text(item, f"result.target[{place}]") for place, item in enumerate(value)]
-    return as_text(value, "result.target")
+        return [as_text(item, f"{where}[{place}]") for place, item in enumerate(value)]
+    return as_text(value, where)
 
 
 def _is_of_an_empty_list(extractor: Extractor, view: View) -> bool:

@@ -10,7 +10,7 @@ from airflow_asyncjob.definition.models.result import Result
 from airflow_asyncjob.definition.render import uses_name
 from airflow_asyncjob.errors import DefinitionError
 
-__all__ = ["OUTPUT_FORMATS", "OutputFormat", "OutputPlan", "check_output", "plan_output"]
+__all__ = ["OUTPUT_FORMATS", "OutputFormat", "OutputPlan", "check_output", "plan_output", "without_suffix"]
 
 OutputFormat = Literal["raw", "jsonl", "csv", "parquet"]
 OUTPUT_FORMATS: tuple[OutputFormat, ...] = get_args(OutputFormat)
@@ -40,6 +40,7 @@ class OutputPlan:
 def plan_output(destination: str, output_format: str | None, records: Records) -> OutputPlan:
     """Return what is written to a destination.
 
+    The rejects of a job without a result of its own lie beside any destination, and are ``jsonl``. Else
     ``.parquet``, ``.jsonl`` (or ``.ndjson``) and ``.csv`` ask for records, the last two also with ``.gz``.
     Any other name is raw. A destination that ends with ``/`` is a folder, and raw.
 
@@ -54,6 +55,8 @@ def plan_output(destination: str, output_format: str | None, records: Records) -
         )
     asked = _known(output_format)
     folder = destination.endswith("/")
+    if isinstance(records, Result) and not records.is_there:
+        return _of_rejects(asked, folder)
     if folder:
         name_format, gzip = None, False
     else:
@@ -89,6 +92,16 @@ def check_output(destination: str, output_format: str | None, records: Records) 
     return plan_output(destination, output_format, records)
 
 
+def _of_rejects(asked: OutputFormat | None, folder: bool) -> OutputPlan:
+    """Return the plan for a job without a result: what is written beside the destination is its rejects."""
+    if asked not in (None, "jsonl"):
+        raise DefinitionError(
+            f"output_format {asked} would be ignored: the job has no result of its own, and its rejects are "
+            "written as JSON Lines. Remove output_format"
+        )
+    return OutputPlan("jsonl", folder=folder)
+
+
 def _known(output_format: str | None) -> OutputFormat | None:
     if output_format is None:
         return None
@@ -105,6 +118,13 @@ def _by_name(destination: str) -> tuple[OutputFormat | None, bool]:
     gzip = name.endswith(".gz")
     name = name.removesuffix(".gz")
     return next((kind for suffix, kind in _SUFFIXES.items() if name.endswith(suffix)), None), gzip
+
+
+def without_suffix(destination: str) -> str:
+    """Return a destination without the suffix that says its format; any other suffix is part of the name."""
+    bare = destination[:-3] if destination.lower().endswith(".gz") else destination
+    suffix = next((suffix for suffix in _SUFFIXES if bare.lower().endswith(suffix)), None)
+    return destination if suffix is None else bare[: -len(suffix)]
 
 
 def _chosen(destination: str, asked: OutputFormat | None, by_name: OutputFormat | None) -> OutputFormat:

@@ -19,15 +19,17 @@ _CALCULATES = frozenset({"function_expression", "comparator"})
 class Shape:
     """The ``select`` and ``types`` of a definition, compiled once.
 
+    :param called: stands before the name of a path in messages.
     :raises DefinitionError: a path of ``select`` is not JMESPath.
     """
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: Records, called: str = "select of ") -> None:
         self.types = records.types
         self._tabular = records.tabular
         self._from_text = records.tabular or records.format == "xml"
         self._casing = Casing() if records.snake_case else None
-        self._paths = _compiled(records.select) if records.select else None
+        self._called = called
+        self._paths = _compiled(records.select, called) if records.select else None
 
     @property
     def keeps(self) -> bool:
@@ -102,7 +104,7 @@ class Shape:
                 record[name] = path.search(value)
             except jmespath.exceptions.JMESPathError as error:
                 raise body.wrong(
-                    f"select of {name} ({path.expression}) fails on record {body.records}: {error}",
+                    f"{self._called}{name} ({path.expression}) fails on record {body.records}: {error}",
                     "Correct the path, or guard it against values of another type",
                 ) from None
         return record
@@ -132,7 +134,7 @@ def _named(value: Any) -> str:
     return names.get(type(value), "a number")
 
 
-def _compiled(select: dict[str, str]) -> dict[str, Any]:
+def _compiled(select: dict[str, str], called: str) -> dict[str, Any]:
     import jmespath
     import jmespath.exceptions
 
@@ -144,7 +146,7 @@ def _compiled(select: dict[str, str]) -> dict[str, Any]:
             compiled[name] = jmespath.compile(record_path(path))
         except jmespath.exceptions.JMESPathError as error:
             raise DefinitionError(
-                f"select of {name}: {path!r} is not a JMESPath expression: {error}"
+                f"{called}{name}: {path!r} is not a JMESPath expression: {error}"
             ) from error
     return compiled
 

@@ -11,10 +11,10 @@ from types import TracebackType
 from typing import Protocol, cast
 
 from airflow_asyncjob.results.destination import Destination
-from airflow_asyncjob.results.stage_local import LocalStage
-from airflow_asyncjob.results.stage_remote import RemoteStage
+from airflow_asyncjob.results.stage_local import LocalStage, remove_local
+from airflow_asyncjob.results.stage_remote import RemoteStage, remove_remote
 
-__all__ = ["Sink", "Writable"]
+__all__ = ["Sink", "Writable", "remove_file"]
 
 _BUFFER = 256 * 1024
 
@@ -39,6 +39,17 @@ class _Stage(Protocol):
     def commit(self) -> tuple[str, ...]: ...
 
     def discard(self) -> None: ...
+
+
+def remove_file(destination: Destination) -> None:
+    """Remove the file of an earlier run, where there is one.
+
+    :raises DestinationError: it cannot be removed.
+    """
+    if destination.fs is None:
+        remove_local(destination)
+    else:
+        remove_remote(destination)
 
 
 class Sink:

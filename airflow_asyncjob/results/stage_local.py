@@ -19,7 +19,7 @@ from pathlib import Path
 from airflow_asyncjob.errors import DestinationError
 from airflow_asyncjob.results.destination import Destination
 
-__all__ = ["LocalStage"]
+__all__ = ["LocalStage", "remove_local"]
 
 _ASIDE = ".asyncjob-{}.part"
 _OPEN_FILES = 64
@@ -227,6 +227,14 @@ class _Aside:
         """Remove the folder with all that is in it."""
         shutil.rmtree(self._path, ignore_errors=True)
         os.close(self._fd)
+
+
+def remove_local(destination: Destination) -> None:
+    """Remove a file, where there is one."""
+    try:
+        Path(destination.path).unlink(missing_ok=True)
+    except OSError as error:
+        raise explained(destination.uri, error) from error
 
 
 def _sync(folder: Path) -> None:

@@ -24,7 +24,7 @@ from airflow_asyncjob.errors import AsyncJobError, DestinationError, Destination
 from airflow_asyncjob.results.destination import Destination
 from airflow_asyncjob.results.spool import Spool
 
-__all__ = ["RemoteStage"]
+__all__ = ["RemoteStage", "remove_remote"]
 
 _FINAL = (
     PermissionError,
@@ -150,6 +150,14 @@ class _Spooled:
             shutil.copyfileobj(self._spool.file, out, 1024 * 1024)
         self._fs.mv(self._aside, self._path)
         self._aside = None
+
+
+def remove_remote(destination: Destination) -> None:
+    """Remove a file, where there is one."""
+    with _explaining(destination.uri):
+        # Asked for first: who may write need not be allowed to delete, and mostly there is nothing.
+        if destination.fs.exists(destination.path):
+            destination.fs.rm_file(destination.path)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sized
 from itertools import chain
 
 from airflow_asyncjob.definition.models.records import Records
+from airflow_asyncjob.definition.models.result import Result
 from airflow_asyncjob.errors import DefinitionError
 from airflow_asyncjob.results.destination import RemotePath, as_destination
 from airflow_asyncjob.results.formats import raw
@@ -91,7 +92,8 @@ def check_destination(
     uri = destination.uri if isinstance(destination, RemotePath) else os.fspath(destination)
     plan = plan_output(uri, output_format, records)
     as_destination(destination)
-    if records.tabular or plan.format in ("csv", "parquet"):
+    refused = records.rejects if isinstance(records, Result) else None
+    if records.tabular or plan.format in ("csv", "parquet") or (refused is not None and refused.tabular):
         require_arrow()
     if plan.format != "raw":
         load_transform(records.transform)

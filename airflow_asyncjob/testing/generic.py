@@ -14,14 +14,15 @@ from xml.sax.saxutils import escape
 
 from airflow_asyncjob.testing.api import Api, FileStore, Received, Reply, Route, json_reply
 from airflow_asyncjob.testing.clock import Clock
-from airflow_asyncjob.testing.paging import rows_page
+from airflow_asyncjob.testing.ledger import Purpose
+from airflow_asyncjob.testing.paging import rejects_page, rows_page
 from airflow_asyncjob.testing.plan import Job, Plan
 from airflow_asyncjob.testing.rows import expected_rows, share, write_rows
 
 __all__ = ["GenericApi", "GenericOptions"]
 
 StatusHabit = Literal["json", "xml", "text", "header", "redirect"]
-_JOB = re.compile(r"/jobs/([^/]+)(?:/(result)(?:/(\d+))?|/(rows))?")
+_JOB = re.compile(r"/jobs/([^/]+)(?:/(result)(?:/(\d+))?|/(rows|rejects))?")
 
 
 @dataclass
@@ -74,6 +75,8 @@ class GenericApi(Api):
                                             the headers ``Link`` and ``X-Next-Cursor`` (``null`` on the
                                             last). ``format=csv`` or ``jsonl`` has the rows alone; 404 until
                                             there is a result
+    ``GET /jobs/ID/rejects``                the records that it refused, ``{rejects, total, ...}`` in pages as
+                                            the rows; 404 before it is done, partial or failed
     ``DELETE /jobs/ID/result``              forgets a job that has ended: 204; 404 unknown; 409 before
     ======================================  =================================================================
 
@@ -103,9 +106,10 @@ class GenericApi(Api):
         match = _JOB.fullmatch(request.path)
         if match is None:
             return Route("submit" if (request.method, request.path) == ("POST", "/jobs") else "other")
-        job_id, result, number, rows = match.groups()
-        if rows is not None:
-            return Route("result" if request.method == "GET" else "other", job_id)
+        job_id, result, number, listed = match.groups()
+        if listed is not None:
+            purpose: Purpose = "result" if listed == "rows" else "rejects"
+            return Route(purpose if request.method == "GET" else "other", job_id)
         if request.method == "GET" and (result is None or number is not None):
             return Route("result" if result else "poll", job_id)
         if request.method == "DELETE" and number is None:
@@ -143,6 +147,10 @@ class GenericApi(Api):
                 return self._delete(job, now)
         if route.purpose == "poll":
             return self._status(job, now)
+        if route.purpose == "rejects":
+            if job.stage(now) not in ("done", "partial", "failed"):
+                return json_reply(404, {"error": f"the job {job.id} has no rejects"}, job_id=job.id)
+            return rejects_page(job, request, self._address(request.path))
         if request.path.endswith("/rows"):
             if not self._urls(job, now):
                 return json_reply(404, {"error": f"the job {job.id} has no rows"}, job_id=job.id)

@@ -33,6 +33,8 @@ class Plan:
     :param gzip: whether they are gzip files.
     :param message: the job's message once it has ended; null: one that fits the end, or none.
     :param tag: goes into every row, so that a result shows whose it is.
+    :param rejects: the records that it refuses, as ``GET /jobs/ID/rejects`` names them: a list of any
+        objects; or a number: so many from the first on, as ``{index, id, code, reason}``.
     :param words: stage: raw status to use for it instead of the usual word; any JSON value. Stages are
         ``queued``, ``running`` and the ends. The usual word is the stage itself, and ``succeeded`` for
         ``done``.
@@ -47,6 +49,7 @@ class Plan:
     gzip: bool = False
     message: str | None = None
     tag: str = ""
+    rejects: int | list[dict[str, Any]] = 0
     words: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -84,6 +87,11 @@ class Plan:
             raise ValueError(f"gzip is true or false, not {self.gzip!r}")
         if not isinstance(self.tag, str) or not isinstance(self.message, str | None):
             raise ValueError("tag and message are texts")
+        given = self.rejects if isinstance(self.rejects, list) else []
+        count = len(given) if isinstance(self.rejects, list) else self.rejects
+        whole = isinstance(count, int) and not isinstance(count, bool) and count >= 0
+        if not whole or not all(isinstance(one, dict) for one in given):
+            raise ValueError("rejects is a whole number of 0 or more, or a list of objects")
         if not isinstance(self.words, dict) or not set(self.words) <= set(get_args(Stage)):
             raise ValueError(f"words is an object whose keys are of {', '.join(get_args(Stage))}")
 

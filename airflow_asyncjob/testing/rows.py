@@ -8,6 +8,7 @@ import io
 import json
 from collections.abc import Iterator
 from contextlib import nullcontext
+from itertools import chain
 from typing import Any, BinaryIO, Literal
 
 __all__ = ["FIELDS", "RowFormat", "expected_rows", "share", "write_rows"]
@@ -59,8 +60,10 @@ def write_rows(out: BinaryIO, rows: Iterator[dict[str, Any]], row_format: RowFor
 def _texts(rows: Iterator[dict[str, Any]], row_format: RowFormat) -> Iterator[str]:
     if row_format == "csv":
         buffer = io.StringIO()
-        writer = csv.DictWriter(buffer, FIELDS, lineterminator="\n")
+        first = next(rows, None)
+        writer = csv.DictWriter(buffer, FIELDS if first is None else list(first), lineterminator="\n")
         writer.writeheader()
+        rows = rows if first is None else chain([first], rows)
         for row in rows:
             writer.writerow(row)
             yield buffer.getvalue()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_asyncjob.definition.models.rules import Errors
+from airflow_asyncjob.definition.rejects import rejects_job
 from airflow_asyncjob.protocol import Command, Download, Finish, Goal, Listing, Send, Wait
 from tests.protocol.driving import BASE, NOW, SUBMISSION, Drive, answer, definition
 
@@ -48,6 +49,12 @@ def download(changes: dict[str, Any]) -> Machine:
     return Machine(Download(definition(changes), "/files/1", inputs={}, names={}, submission=SUBMISSION))
 
 
+def download_of_rejects(changes: dict[str, Any]) -> Machine:
+    section = {"result": {"rejects": {"request": {"url": "/jobs/{{ submission_id }}/errors"}}}}
+    job = rejects_job(definition(section, changes))
+    return Machine(Download(job, "x", inputs={}, names={}, submission=SUBMISSION))
+
+
 def listing(changes: dict[str, Any]) -> Machine:
     section = {"list": {"request": {"url": "/jobs"}, "id": "id"}}
     return Machine(Listing(definition(section, changes), inputs={}, names={}))
@@ -57,6 +64,7 @@ SECTIONS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "submit": job(Goal.SUBMITTED),
     "status": job(Goal.ENDED, submission=SUBMISSION),
     "result": download,
+    "rejects": download_of_rejects,
     "cancel": job(Goal.CANCELLED, submission=SUBMISSION),
     "delete": job(Goal.DELETED, submission=SUBMISSION),
     "list": listing,
@@ -70,7 +78,7 @@ def rule(then: str, **more: Any) -> dict[str, Any]:
 
 def test_every_section_with_rules_is_here() -> None:
     assert set(SECTIONS) == set(Errors.model_fields)
-    assert set(SECTIONS) - {"list"} <= set(BASE)
+    assert set(SECTIONS) - {"list", "rejects"} <= set(BASE)
 
 
 @pytest.mark.parametrize("section", SECTIONS)

@@ -71,7 +71,7 @@ class Fetching:
                 inputs={},
                 names={},
                 submission=Submission("job-1", 0.0),
-                destination=str(self.folder / to) + ("/" if to.endswith("/") else ""),
+                destination=to if "://" in to else str(self.folder / to) + ("/" if to.endswith("/") else ""),
                 wait=self._wait,
                 received=lambda number, size: self.sizes.append((number, size)),
                 **more,

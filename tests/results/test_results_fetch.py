@@ -23,7 +23,8 @@ from airflow_asyncjob.errors import (
     UnreachableError,
 )
 from airflow_asyncjob.protocol import Command, Event, Response, Submission, Wait, Woken
-from airflow_asyncjob.results.fetch import fetch_result, targets_of
+from airflow_asyncjob.results.downloads import targets_of
+from airflow_asyncjob.results.fetch import fetch_result
 from airflow_asyncjob.results.manifest import Manifest
 from airflow_asyncjob.results.resilient import file_name
 from airflow_asyncjob.testing import FakeJobServer

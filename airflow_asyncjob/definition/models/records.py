@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import Field, StrictBool, StrictInt, field_validator, model_validator
 
@@ -12,7 +12,17 @@ from airflow_asyncjob.definition.models.base import Model, Words, mistakes
 from airflow_asyncjob.definition.problems import did_you_mean, shown
 from airflow_asyncjob.definition.record_path import json_levels, xml_levels
 
-__all__ = ["RECORD_FORMATS", "RECORD_SETTINGS", "ColumnType", "Csv", "Records"]
+__all__ = [
+    "RECORD_FORMATS",
+    "RECORD_SETTINGS",
+    "ColumnType",
+    "Csv",
+    "Layout",
+    "Records",
+    "known_encoding",
+    "told_apart",
+    "wrong_record_path",
+]
 
 Format = Literal["raw", "json", "jsonl", "csv", "tsv", "xml"]
 RECORD_FORMATS: tuple[Format, ...] = ("json", "jsonl", "csv", "tsv", "xml")
@@ -30,6 +40,50 @@ RECORD_SETTINGS = (
     "primary_key",
 )
 """What is done with single records, and so would be ignored where bytes are kept as they come."""
+
+
+def known_encoding(value: str | None) -> str | None:
+    """Return the name of an encoding, or None.
+
+    :raises ValueError: there is no such encoding of text.
+    """
+    if value is None:
+        return None
+    try:
+        found: Any = codecs.lookup(value)
+    except (LookupError, ValueError):
+        found = None
+    # Python's codecs also hold such as base64 and rot13, which give no text from bytes.
+    if found is None or not found._is_text_encoding or found.incrementaldecoder is None:
+        raise ValueError(f"{shown(value)} is not an encoding; such as utf-8, utf-16, latin-1, cp1252")
+    return value
+
+
+def told_apart(model: Model, fields: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Return what is wrong with the characters of a dialect: each is one of ASCII, and no other's."""
+    found: list[tuple[str, str]] = []
+    used: dict[str, str] = {}
+    for field in fields:
+        value = getattr(model, field)
+        if value is None:
+            continue
+        if len(value) != 1 or not value.isascii() or value in "\r\n\0":
+            found.append((field, f"{shown(value)} is not one ASCII character other than a line break"))
+        elif value in used:
+            found.append((field, f"{shown(value)} is the {used[value]} already"))
+        used.setdefault(value, field)
+    return found
+
+
+def wrong_record_path(path: str, format: str) -> list[tuple[str, str]]:
+    """Return what is wrong with the path to the records of a document."""
+    if format not in ("json", "xml"):
+        return [("records", f"is a path into a JSON or XML document, and `format` is {format}")]
+    try:
+        (json_levels if format == "json" else xml_levels)(path)
+    except ValueError as error:
+        return [("records", str(error))]
+    return []
 
 
 class Csv(Model):
@@ -66,17 +120,7 @@ class Csv(Model):
 
     @model_validator(mode="after")
     def _characters(self) -> Csv:
-        found: list[tuple[str, str]] = []
-        used: dict[str, str] = {}
-        for field in ("delimiter", "quote", "escape"):
-            value = getattr(self, field)
-            if value is None:
-                continue
-            if len(value) != 1 or not value.isascii() or value in "\r\n\0":
-                found.append((field, f"{shown(value)} is not one ASCII character other than a line break"))
-            elif value in used:
-                found.append((field, f"{shown(value)} is the {used[value]} already"))
-            used.setdefault(value, field)
+        found = told_apart(self, ("delimiter", "quote", "escape"))
         if self.header is False:
             found.append(("header", "false leaves the columns without names; give a list of them"))
         elif isinstance(self.header, tuple):
@@ -90,8 +134,8 @@ class Csv(Model):
         return self
 
 
-class Records(Model):
-    """How the bytes of a result are read. ``raw`` keeps them as they are."""
+class Layout(Model):
+    """How records are written down in a body."""
 
     format: Format = Field(
         default="raw", description="raw: bytes as they come; json, jsonl, csv, tsv, xml: records."
@@ -115,6 +159,41 @@ class Records(Model):
         "payload | fromjson where they lie in a text; null: the document itself is the list (or one record). "
         "With xml: names from the root to one record, such as /Report/Orders/Order.",
     )
+
+    @property
+    def tabular(self) -> bool:
+        """Whether it is text in columns, with a header."""
+        return self.format in ("csv", "tsv")
+
+    def _wrong_path(self) -> list[tuple[str, str]]:
+        if self.format == "xml" and self.records is None:
+            return [("records", "required with xml: the path to one record, such as /Report/Orders/Order")]
+        return [] if self.records is None else wrong_record_path(self.records, self.format)
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, value: str | None) -> str | None:
+        return known_encoding(value)
+
+    @model_validator(mode="after")
+    def _nothing_ignored(self) -> Self:
+        found = self._contradictions()
+        if found:
+            raise mistakes(found)
+        return self
+
+    def _contradictions(self) -> list[tuple[str, str]]:
+        found = self._wrong_path() if self.format != "raw" else []
+        if not self.tabular and self.csv != Csv():
+            found.append(
+                ("csv", f"would be ignored: it goes with csv and tsv, and `format` is {self.format}")
+            )
+        return found
+
+
+class Records(Layout):
+    """How the bytes of a result are read. ``raw`` keeps them as they are."""
+
     select: dict[str, str] | None = Field(
         default=None,
         description="New name: JMESPath into the record. Chooses, renames, orders, adds. null: every field.",
@@ -150,13 +229,15 @@ class Records(Model):
         "metadata.",
     )
 
-    @property
-    def tabular(self) -> bool:
-        """Whether it is text in columns, with a header."""
-        return self.format in ("csv", "tsv")
-
     def _contradictions(self) -> list[tuple[str, str]]:
-        found = []
+        found = super()._contradictions()
+        if self.format == "raw":
+            formats = ", ".join(RECORD_FORMATS)
+            found += [
+                (field, f"would be ignored, since `format` is raw; set it to one of: {formats}")
+                for field in (*RECORD_SETTINGS, "encoding", "member")
+                if getattr(self, field)
+            ]
         if self.infer and self.format in ("json", "jsonl", "xml"):
             found.append(
                 ("infer", f"would be ignored: it goes with csv and tsv, and `format` is {self.format}")
@@ -166,73 +247,18 @@ class Records(Model):
         if self.snake_case and self.select:
             found.append(("snake_case", "would be ignored: `select` names the fields already"))
         if self.transform is not None and not CALLABLE_PATH.fullmatch(self.transform):
-            found.append(
-                (
-                    "transform",
-                    f"{shown(self.transform)} is not a callable's path, such as package.module:name",
-                )
-            )
-        return found
+            what = "is not a callable's path, such as package.module:name"
+            found.append(("transform", f"{shown(self.transform)} {what}"))
+        return found + self._not_selected()
 
-    def _wrong_path(self) -> list[tuple[str, str]]:
-        if self.format == "xml" and self.records is None:
-            return [("records", "required with xml: the path to one record, such as /Report/Orders/Order")]
-        if self.records is None:
+    def _not_selected(self) -> list[tuple[str, str]]:
+        if self.select is None:
             return []
-        if self.format not in ("json", "xml"):
-            return [("records", f"is a path into a JSON or XML document, and `format` is {self.format}")]
-        try:
-            (json_levels if self.format == "json" else xml_levels)(self.records)
-        except ValueError as error:
-            return [("records", str(error))]
-        return []
-
-    @field_validator("encoding")
-    @classmethod
-    def _known_encoding(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        try:
-            found: Any = codecs.lookup(value)
-        except (LookupError, ValueError):
-            found = None
-        # Python's codecs also hold such as base64 and rot13, which give no text from bytes.
-        if found is None or not found._is_text_encoding or found.incrementaldecoder is None:
-            raise ValueError(f"{shown(value)} is not an encoding; such as utf-8, utf-16, latin-1, cp1252")
-        return value
-
-    @model_validator(mode="after")
-    def _nothing_ignored(self) -> Records:
-        found: list[tuple[str, str]] = []
-        if self.format == "raw":
-            formats = ", ".join(RECORD_FORMATS)
-            found += [
-                (field, f"would be ignored, since `format` is raw; set it to one of: {formats}")
-                for field in (*RECORD_SETTINGS, "encoding", "member")
-                if getattr(self, field)
-            ]
-        else:
-            found += self._wrong_path()
-        if not self.tabular and self.csv != Csv():
-            found.append(
-                ("csv", f"would be ignored: it goes with csv and tsv, and `format` is {self.format}")
-            )
-        found += self._contradictions()
-        if self.select is not None:
-            if not self.select:
-                found.append(
-                    ("select", "is empty, so that no field would be left; leave it out for all fields")
-                )
-            for field, names in (("types", tuple(self.types)), ("primary_key", self.primary_key)):
-                found += [
-                    (
-                        field,
-                        f"{name!r} is not in `select`; "
-                        f"{did_you_mean(name, list(self.select), label='Selected')}",
-                    )
-                    for name in names
-                    if self.select and name not in self.select and self.transform is None
-                ]
-        if found:
-            raise mistakes(found)
-        return self
+        if not self.select:
+            return [("select", "is empty, so that no field would be left; leave it out for all fields")]
+        return [
+            (field, f"{name!r} is not in `select`; {did_you_mean(name, list(self.select), label='Selected')}")
+            for field, names in (("types", tuple(self.types)), ("primary_key", self.primary_key))
+            for name in names
+            if name not in self.select and self.transform is None
+        ]

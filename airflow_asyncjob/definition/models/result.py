@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, StrictBool, model_validator
 
 from airflow_asyncjob.definition.models.base import mistakes
 from airflow_asyncjob.definition.models.extractor import ExtractorField
 from airflow_asyncjob.definition.models.paginate import Paginate
-from airflow_asyncjob.definition.models.records import Records
+from airflow_asyncjob.definition.models.records import RECORD_SETTINGS, Records
+from airflow_asyncjob.definition.models.rejects import OnRejects, Rejects, Tolerated
 from airflow_asyncjob.definition.models.request import Request
 from airflow_asyncjob.definition.models.steps import Steps
 
 __all__ = ["Result"]
 
+_PLACES = ("from_", "steps", "target", "request")
+
 
 class Result(Records):
-    """Where the result lies and how it is read."""
+    """Where the result lies and how it is read. With ``rejects`` alone the job has none, as an import."""
+
+    section: ClassVar[str] = "result"
+    """Its name in the definition, for messages."""
 
     from_: Literal["status"] | None = Field(
         default=None,
@@ -48,9 +54,28 @@ class Result(Records):
         default=None, description="How each target goes on in further pages; null: it is one answer."
     )
 
+    rejects: Rejects | None = Field(
+        default=None, description="Which records the API refused; null: it does not say."
+    )
+    on_rejects: OnRejects = Field(
+        default="warn",
+        description="Where records were refused: fail, once all is written; warn, in the log; ignore: only "
+        "count them.",
+    )
+    tolerated: Tolerated = Field(
+        default=0,
+        description="With fail: up to so many refused records, or such a share of all as text (1%), only "
+        "warn.",
+    )
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the job has a result of its own; else only its rejects are fetched."""
+        return self.rejects is None or any(getattr(self, name) is not None for name in _PLACES)
+
     @model_validator(mode="after")
     def _from_one_place(self) -> Result:
-        given = [name for name in ("steps", "target", "request") if getattr(self, name) is not None]
+        given = [name for name in _PLACES[1:] if getattr(self, name) is not None]
         if self.from_ is not None and given:
             said = "would be ignored, since `from` says that the status answer is the result"
             raise mistakes([(name, said) for name in given])
@@ -66,3 +91,21 @@ class Result(Records):
             said = "would be ignored: what `steps` lead to stays within the download anyway"
             raise mistakes([("secret", said)])
         return self
+
+    def _contradictions(self) -> list[tuple[str, str]]:
+        found = super()._contradictions()
+        if self.on_rejects != "fail" and self.tolerated:
+            what = f"it goes with on_rejects: fail, and `on_rejects` is {self.on_rejects}"
+            found.append(("tolerated", f"would be ignored: {what}"))
+        if not self.is_there:
+            said = (
+                "would be ignored: with `rejects` alone the job has no result. Say where it lies: `target`, "
+                "`request`, such as {url: '{{ download_target }}'}, or `steps`"
+            )
+            settings = ("encoding", "member", "paginate", *RECORD_SETTINGS)
+            found += [(name, said) for name in settings if getattr(self, name)]
+            found += [("format", said)] if self.format != "raw" else []
+            if isinstance(self.tolerated, str):
+                said = "is a share, and nothing says of how many records; give a number of records"
+                found.append(("tolerated", said))
+        return found

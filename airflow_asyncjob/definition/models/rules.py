@@ -59,6 +59,10 @@ class Errors(Model):
         "answered 2xx they see code and headers, since the body is the result; of any other answer the whole "
         "body, where it is not larger than limits.response_bytes.",
     )
+    rejects: tuple[ErrorRule, ...] = Field(
+        default=(),
+        description="Rules for the head of an answer with refused records; no_data: there are none.",
+    )
     cancel: tuple[ErrorRule, ...] = Field(
         default=(),
         description="Rules for the answer to a cancel; accept: the job is stopped, or is not there any more.",
