@@ -104,6 +104,14 @@ _ALL = (
         records=8,
     ),
     Demo(
+        "salesforce_contacts",
+        "salesforce",
+        "salesforce",
+        options={"contacts": 1000, "seconds": 8.0},
+        variables={"contacts_folder": "{folder}"},
+        records=1000,
+    ),
+    Demo(
         "sendgrid_contacts_export",
         "sendgrid",
         "sendgrid",

@@ -1,4 +1,4 @@
-"""The fake of SendGrid's marketing contacts export.
+"""The fake of SendGrid's marketing contacts export; for imports see :mod:`~.sendgrid_imports`.
 
 Behaviour follows the public documentation, read 2026-11-22, pages dated 2024-11-15:
 
@@ -41,6 +41,7 @@ from airflow_asyncjob.testing.clock import Clock
 from airflow_asyncjob.testing.contacts import write_contacts
 from airflow_asyncjob.testing.presigned import PresignedUrls, s3_error
 from airflow_asyncjob.testing.rows import share
+from airflow_asyncjob.testing.sendgrid_imports import ContactImports
 
 __all__ = ["SENDGRID_KEY", "SendgridApi", "SendgridOptions"]
 
@@ -56,14 +57,17 @@ _FIELDS = (*_LISTS, "notifications", "file_type", "max_file_size")
 
 @dataclass
 class SendgridOptions:
-    """Options of ``FakeJobServer("sendgrid")``: marketing contacts.
+    """Options of ``FakeJobServer("sendgrid")``: export and import of marketing contacts.
 
     :param contacts: how many contacts the account has.
     :param files: in how many files they come.
-    :param seconds: how long an export is pending.
-    :param fails: exports end with ``failure`` and a message.
+    :param seconds: how long an export or an import is pending; an import from when its contacts came.
+    :param fails: exports end with ``failure`` and a message, imports with ``failed``.
     :param api_key: the Bearer token that is accepted.
     :param kept_for: seconds after its creation for which the files of an export can be fetched.
+    :param file_bytes: the largest file of an import.
+    :param request_bytes: the largest request with contacts as JSON.
+    :param request_contacts: the most contacts in such a request.
     """
 
     contacts: int = 200_000
@@ -72,6 +76,9 @@ class SendgridOptions:
     fails: bool = False
     api_key: str = SENDGRID_KEY
     kept_for: float = 3 * 24 * 3600.0
+    file_bytes: int = 5_000_000_000
+    request_bytes: int = 6_000_000
+    request_contacts: int = 30_000
 
     def __post_init__(self) -> None:
         if self.contacts < 0 or self.files < 1 or self.seconds < 0:
@@ -98,6 +105,7 @@ class SendgridApi(Api):
         super().__init__(clock, files, options)
         self._exports: dict[str, _Export] = {}
         self._urls = PresignedUrls(clock)
+        self._imports = ContactImports(clock, self._urls, options, self.records)
         self._lock = threading.Lock()
 
     def credentials(self) -> dict[str, str]:
@@ -106,6 +114,9 @@ class SendgridApi(Api):
 
     def route(self, request: Received) -> Route:
         """Say what a request is for."""
+        imported = self._imports.route(request)
+        if imported is not None:
+            return imported
         if request.host == "files":
             match = _FILE.fullmatch(request.path)
             return Route("result", match[1]) if match else Route("other")
@@ -115,19 +126,23 @@ class SendgridApi(Api):
         return Route("poll", match[1]) if match and request.method == "GET" else Route("other")
 
     def running(self) -> list[str]:
-        """Return the IDs of the exports that are pending."""
+        """Return the IDs of the exports and imports that are pending."""
         now = self.clock.time()
         with self._lock:
-            return [export.id for export in self._exports.values() if self._status(export, now) == "pending"]
+            exports = [one.id for one in self._exports.values() if self._status(one, now) == "pending"]
+        return [*exports, *self._imports.running()]
 
     def answer(self, request: Received) -> Reply:
         """Execute a request."""
+        imported = self._imports.route(request)
         if request.host == "files":
-            return self._file(request)
+            return self._imports.file(request, imported) if imported else self._file(request)
         if request.headers.get("authorization", "") == "":
             return _errors(401, "authorization required")
         if request.headers["authorization"] != f"Bearer {self.options.api_key}":
             return _errors(401, "The provided authorization grant is invalid, expired, or revoked", help=None)
+        if imported is not None:
+            return self._imports.answer(request, imported, self.files_url)
         route = self.route(request)
         if route.purpose == "submit":
             return self._submit(request)
