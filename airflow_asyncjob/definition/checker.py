@@ -109,7 +109,7 @@ class Checker:
         login, place = mapping(auth).get("login"), places.CREDENTIALS
         if login is not None:
             known = self._steps(login, (*path, "login"), places.LOGIN, places.LATER_ANSWER, ())
-            place = places.knowing(places.LOGIN, known or ())
+            place = places.without(places.knowing(places.LOGIN, known or ()), "request_id")
         for field in _AUTH_FIELDS:
             for where, text in texts_at(mapping(auth).get(field), (*path, field)):
                 self._template(text, where, place)

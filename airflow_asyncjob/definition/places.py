@@ -30,20 +30,22 @@ class Place:
     of_connection: tuple[str, ...] | None = None
 
 
-SUBMIT_REQUEST = Place(("inputs", "idempotency_key", "connection", *RUN_NAMES), "the submit")
+SENT = ("connection", "request_id")
+"""What a request gets when it is sent."""
+SUBMIT_REQUEST = Place(("inputs", "idempotency_key", *SENT, *RUN_NAMES), "the submit")
 SUBMIT_ID = Place(("inputs", "idempotency_key", "captures", *RUN_NAMES), "the submission ID")
 SUBMIT_CAPTURE = Place(("inputs", "idempotency_key", *RUN_NAMES), "a capture of the submit")
-LATER_REQUEST = Place(("inputs", "submission_id", "captures", "connection", *RUN_NAMES), "this request")
+LATER_REQUEST = Place(("inputs", "submission_id", "captures", *SENT, *RUN_NAMES), "this request")
 LATER_VALUE = Place(("inputs", "submission_id", "captures", *RUN_NAMES), "this value")
 LINKED = ("host", "port", "schema")
 """Fields of the connection that everybody may see."""
 LINK = Place((*LATER_VALUE.names, "connection"), "the link", of_connection=LINKED)
 DOWNLOAD = Place((*LATER_REQUEST.names, "download_target"), "the download")
 PAGE = Place((*DOWNLOAD.names, *PAGE_NAMES), "the download of a page")
-LOGIN = Place(("connection", "captures"), "the login", password=True)
+LOGIN = Place((*SENT, "captures"), "the login", password=True)
 CREDENTIALS = Place(("connection",), "the credentials", password=True)
 FIRST_ANSWER = Place(tuple(name for name in EXPR_NAMES if name != "captures"), "the answer to a submit")
-LIST_REQUEST = Place(("inputs", "connection", *RUN_NAMES), "the list of jobs")
+LIST_REQUEST = Place(("inputs", *SENT, *RUN_NAMES), "the list of jobs")
 LIST_PAGE = Place((*LIST_REQUEST.names, *PAGE_NAMES), "a page of the list of jobs")
 PAGE_ANSWER = Place(FIRST_ANSWER.names, "a page")
 LIST_ANSWER = Place(FIRST_ANSWER.names, "the list of jobs")
@@ -87,6 +89,7 @@ _NOT_YET = {
     "callback_url": "there is one with a webhook only",
     "part": "there is one in an upload only",
     "connection": "the connection is known in requests only, when they are sent",
+    "request_id": "each request gets its own when it is sent",
 }
 
 

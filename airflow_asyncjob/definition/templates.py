@@ -62,6 +62,7 @@ REQUEST_NAMES: tuple[str, ...] = (
     "offset",
     "next",
     "connection",
+    "request_id",
     *RUN_NAMES,
 )
 """Every name that a template of a request may use; not each is known in each place."""

@@ -28,6 +28,8 @@ Kind = Literal[
     "google",
     "azure",
     "salesforce",
+    "walmart",
+    "amazon_mws",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -40,6 +42,8 @@ _APIS: Mapping[str, str] = {
     "google": "google:GoogleApi",
     "azure": "azure:AzureApi",
     "salesforce": "salesforce:SalesforceApi",
+    "walmart": "walmart:WalmartApi",
+    "amazon_mws": "amazon_mws:AmazonMwsApi",
 }
 """Kind: module of this package, and class. One is imported when it is asked for."""
 

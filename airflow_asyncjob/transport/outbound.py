@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import time
+import uuid
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -115,7 +116,7 @@ class Outbound:
 
     def _rendered(self, send: Send) -> RenderedRequest:
         # A login's own names hold the connection too, with its password.
-        names = {"connection": self._settings.view(), **send.names}
+        names = {"connection": self._settings.view(), "request_id": str(uuid.uuid4()), **send.names}
         sent = f"{send.request.method} {self._shown(send.request.url)}"
         try:
             rendered = render_request(send.request, names, where=send.where)

@@ -6,6 +6,7 @@ import gzip
 import json
 import socket
 import threading
+import uuid
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -50,6 +51,15 @@ def test_a_request_arrives_as_the_definition_says_it(serve: Serve, connect: Face
     assert server.last.headers["content-type"] == "application/json"
     assert json.loads(server.last.body) == {"segments": [1, "é"]}
     assert server.last.headers["user-agent"].startswith("airflow-asyncjob")
+
+
+def test_each_request_has_an_id_of_its_own(serve: Serve, connect: Face) -> None:
+    server = serve(http())
+    wire = connect(server.url)
+    for _ in range(2):
+        wire.send(asks(Purpose.POLL, "/jobs", headers={"X-Correlation": "{{ request_id }}"}))
+    found = [seen.headers["x-correlation"] for seen in server.seen]
+    assert len({uuid.UUID(text) for text in found}) == 2
 
 
 @pytest.mark.parametrize(
