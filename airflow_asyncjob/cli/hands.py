@@ -24,6 +24,7 @@ from airflow_asyncjob.protocol import (
     Stored,
     Wait,
     Woken,
+    is_between_steps,
 )
 from airflow_asyncjob.transport.client import Wire
 from airflow_asyncjob.transport.driver import sleep_until
@@ -72,7 +73,10 @@ class CommandLineHands:
             return sleep_until(command.until)
 
     def store(self, command: Store) -> Stored:
-        """Keep nothing."""
+        """Keep nothing. Between two requests of a submit by steps it may be interrupted."""
+        if is_between_steps(command.checkpoint):
+            with self._interrupts.opened():
+                return Stored()
         return Stored()
 
     def refresh(self, command: Refresh) -> Refreshed:

@@ -78,7 +78,8 @@ class WorkerHands:
     :param narrator: writes the task log.
     :param store: keeps a checkpoint; None: nothing has to be kept.
     :param longest_wait: seconds that are slept through; a longer wait raises :class:`LongWait`. None: any.
-    :param stop: looked at during a wait and after an exchange.
+    :param stop: looked at during a wait, and between two requests of a submit by steps once it is stored what
+        is done.
     :param clock: seconds since the epoch.
     """
 
@@ -120,11 +121,17 @@ class WorkerHands:
         return Woken()
 
     def store(self, command: Store) -> Stored:
-        """Keep the checkpoint in the task state store."""
+        """Keep the checkpoint in the task state store.
+
+        :raises Stopped: Airflow asked this process to end, and a part of a submit is not done yet.
+        """
+        from airflow_asyncjob.protocol import is_between_steps
         from airflow_asyncjob.protocol.messages import Stored
 
         if self._store is not None:
             self._store(command.checkpoint)
+        if is_between_steps(command.checkpoint):
+            self._check_stop()
         return Stored()
 
     def refresh(self, command: Refresh) -> Refreshed:

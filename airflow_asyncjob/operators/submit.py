@@ -32,7 +32,7 @@ from airflow_asyncjob.operators.waiting import WaitsForJob
 
 if TYPE_CHECKING:
     from airflow_asyncjob.hooks.definitions import JobSource
-    from airflow_asyncjob.protocol import Checkpoint, Finish, Outcome, Submission
+    from airflow_asyncjob.protocol import Checkpoint, Finish, Job, Outcome, Submission
     from airflow_asyncjob.transport import Wire
 
 __all__ = ["AsyncSubmitOperator"]
@@ -268,12 +268,25 @@ class AsyncSubmitOperator(WaitsForJob, BaseOperator):
             self._keep_submit(now, job.checkpoint.to_dict(), submit_at)
             self._defer_until(wait.until)
         except Stopped:
-            raise AirflowException("Airflow ended this task before the job was submitted") from None
+            raise AirflowException(self._left_undone(job)) from None
         if finish.submission is None:
             assert finish.error is not None
             raise finish.error
         now.ti.xcom_push(SUBMISSION, finish.submission.to_dict())
         return finish.submission
+
+    def _left_undone(self, job: Job) -> str:
+        """Return what Airflow's end of this task left, for people."""
+        from airflow_asyncjob.protocol.course import done_before
+
+        done = done_before(self.definition.submit, job.facts)
+        if not done:
+            return "Airflow ended this task before the job was submitted"
+        return (
+            f"Airflow ended this task between the steps of the submit. What was done ({done}) is left at the "
+            "API: a retry of the task carries on after it; without the ID of a submission no cancel can be "
+            "sent"
+        )
 
     def _await_next_job(self, hands: WorkerHands, submit_at: float) -> None:
         """Wait between a job that failed and the next; a clock that was set back makes it no longer."""

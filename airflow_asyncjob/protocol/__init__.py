@@ -1,6 +1,6 @@
 """What happens next: commands out, events and times in. No I/O, no clock, no Airflow."""
 
-from airflow_asyncjob.protocol.checkpoint import Checkpoint
+from airflow_asyncjob.protocol.checkpoint import Checkpoint, is_between_steps
 from airflow_asyncjob.protocol.download import Download, result_request
 from airflow_asyncjob.protocol.endings import error_for
 from airflow_asyncjob.protocol.goals import Goal
@@ -61,5 +61,6 @@ __all__ = [
     "Wait",
     "Woken",
     "error_for",
+    "is_between_steps",
     "result_request",
 ]

@@ -34,7 +34,7 @@ from airflow_asyncjob.definition.models.base import Model
 from airflow_asyncjob.errors import CheckpointError
 from airflow_asyncjob.protocol.messages import Outcome, Submission
 
-__all__ = ["VERSION", "Checkpoint", "Durable"]
+__all__ = ["VERSION", "Checkpoint", "Durable", "is_between_steps"]
 
 VERSION = 1
 _ADVICE = (
@@ -124,3 +124,11 @@ class Checkpoint(Model):
                 for e in error.errors(include_input=False)
             )
             raise CheckpointError(f"The stored checkpoint cannot be read: {said}. {_ADVICE}") from None
+
+
+def is_between_steps(stored: Mapping[str, Any]) -> bool:
+    """Return whether a checkpoint says that a part of the submit is done, and not all of it.
+
+    Whoever drives the job may stop there without losing an answer.
+    """
+    return stored["phase"] in ("idle", "intent") and bool(stored.get("step") or stored.get("item"))

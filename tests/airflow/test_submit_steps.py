@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from airflow.sdk import DAG
+from airflow.sdk.exceptions import AirflowException
 
 from airflow_asyncjob import AsyncSubmitOperator
 from airflow_asyncjob.errors import UncertainError
@@ -63,3 +65,21 @@ def test_a_clear_begins_with_the_first_step_and_says_what_is_left(
     log = capsys.readouterr().out
     assert says in log
     assert "create, upload" in log
+
+
+def test_a_kill_between_the_steps_says_what_is_done_and_a_retry_carries_on(imports: Imports) -> None:
+    tried = worker()
+    task, context = tried.prepared("submit")
+    imports.meanwhile = lambda line: task.on_kill() if line.startswith("PUT ") else None
+    with pytest.raises(AirflowException) as caught:
+        task.execute(context)
+    assert str(caught.value) == (
+        "Airflow ended this task between the steps of the submit. What was done (create, 1 item of upload) "
+        "is left at the API: a retry of the task carries on after it; without the ID of a submission no "
+        "cancel can be sent"
+    )
+    assert imports.lines == ["POST /imports", "PUT /bucket/7"]
+    imports.meanwhile = lambda line: None
+    assert tried.run("submit") == "7"
+    assert imports.lines[2:] == ["PUT /bucket/7", "POST /imports/7/start"]
+    assert json.loads(imports.asked[-1].body) == {"tags": ["tag-one", "tag-two"]}

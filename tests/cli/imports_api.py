@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -62,10 +62,12 @@ class Imports:
     """An API that makes an import in three steps, and a store at another port that takes the parts.
 
     :param answers: method and path: the code that it is answered with instead, with an error.
+    :param meanwhile: is called with method and path of each request, before it is answered.
     """
 
     asked: list[Asked] = field(default_factory=list)
     answers: dict[str, int] = field(default_factory=dict)
+    meanwhile: Callable[[str], object] = lambda line: None
     store: str = ""
 
     @property
@@ -76,6 +78,7 @@ class Imports:
     def answer(self, asked: Asked) -> tuple[int, dict[str, str], Any]:
         self.asked.append(asked)
         path = asked.path.split("?")[0]
+        self.meanwhile(f"{asked.method} {path}")
         if f"{asked.method} {path}" in self.answers:
             return self.answers[f"{asked.method} {path}"], {}, {"error": "not now"}
         match asked.method, path:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -75,6 +77,32 @@ def test_a_step_that_is_refused_says_which(asyncjob: Asyncjob, imports: tuple[Im
         in (ran.last["message"])
     )
     assert "What was done before (create, upload) is left at the API." in ran.stderr
+
+
+def test_a_signal_between_the_steps_says_what_is_done(
+    asyncjob: Asyncjob, imports: tuple[Imports, str]
+) -> None:
+    api, url = imports
+    asked, signalled = threading.Event(), threading.Event()
+
+    def meanwhile(line: str) -> None:
+        if line.startswith("PUT "):
+            asked.set()
+            assert signalled.wait(30)
+
+    api.meanwhile = meanwhile
+    given = ("--set", 'parts=["one", "two"]', "--output", "json", "--base-url", url)
+    process = asyncjob.start("run", asyncjob.write(DEFINITION), *given)
+    assert asked.wait(30)
+    process.send_signal(signal.SIGINT)
+    signalled.set()
+    ran = asyncjob.end(process)
+    assert ran.code == 130, ran.stderr
+    assert api.lines == ["POST /imports", "PUT /bucket/7"], "the answer that was on its way is read, no more"
+    assert ran.last["message"] == (
+        "Stopped between the steps of the submit: done are create, 1 item of upload. What they made is left "
+        "at the API; without the ID of a submission it cannot be cancelled from here: look for it there."
+    )
 
 
 def test_a_file_is_sent_from_where_the_command_runs(asyncjob: Asyncjob, imports: tuple[Imports, str]) -> None:

@@ -186,6 +186,15 @@ def test_a_cancel_is_repeated_and_then_given_up() -> None:
     assert times == [0, 1, 3]
 
 
+def test_a_cancel_that_never_works_is_given_up_after_half_a_minute() -> None:
+    drive = Drive(goal=Goal.CANCELLED, submission=SUBMISSION)
+    for _ in range(6):
+        drive.until_send()
+        drive.tell(SORRY)
+    assert isinstance(drive.until_finish().error, UnreachableError)
+    assert 31 <= drive.now - NOW <= 31 * 1.1
+
+
 def test_a_cancel_does_not_wait_for_hours() -> None:
     drive = Drive(goal=Goal.CANCELLED, submission=SUBMISSION)
     drive.tell(answer(429, None, {"retry-after": "4000"}))
