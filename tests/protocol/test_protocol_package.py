@@ -44,6 +44,7 @@ def test_the_public_names_are_these() -> None:
         "Wait",
         "Woken",
         "error_for",
+        "is_between_steps",
         "result_request",
     ]
     assert all(hasattr(protocol, name) for name in protocol.__all__)
