@@ -12,7 +12,15 @@ from airflow_asyncjob.transport.narrate import duration
 if TYPE_CHECKING:
     from airflow_asyncjob.definition import AsyncJob
 
-__all__ = ["INPUT_COLUMNS", "connection_of", "header_of", "inputs_of", "limits_of"]
+__all__ = [
+    "INPUT_COLUMNS",
+    "connection_of",
+    "header_of",
+    "input_rows",
+    "inputs_of",
+    "limits_of",
+    "rejects_of",
+]
 
 INPUT_COLUMNS = ("input", "type", "default", "meaning")
 _CREDENTIALS = {
@@ -103,6 +111,18 @@ def _limits(job: AsyncJob) -> Iterator[tuple[str, str]]:
         value = getattr(job.status, name)
         if value is not None:
             yield f"status.{name}", duration(value)
+
+
+def rejects_of(job: AsyncJob) -> dict[str, str]:
+    """Return how the records that the API refuses are told and taken; empty where the definition has none."""
+    if job.result is None or job.result.rejects is None:
+        return {}
+    told = {name: getattr(job.result.rejects, name) for name in ("key", "index", "reason", "when")}
+    found = {f"result.rejects.{name}": value for name, value in told.items() if value is not None}
+    found["result.on_rejects"] = job.result.on_rejects
+    if job.result.tolerated:
+        found["result.tolerated"] = str(job.result.tolerated)
+    return found
 
 
 def _amount(name: str, value: float) -> str:

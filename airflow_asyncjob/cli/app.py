@@ -273,7 +273,7 @@ def show(
     """Show a definition: its file, and what the connection, the inputs and the limits are.
 
     With --output json the last line of stdout is an object with name, description, from, file, connection,
-    auth, inputs, limits and text.
+    auth, inputs, limits, rejects and text.
     """
     from airflow_asyncjob.cli.catalogue import show_definition
 

@@ -6,7 +6,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from airflow_asyncjob.cli.about import INPUT_COLUMNS, connection_of, input_rows, inputs_of, limits_of
+from airflow_asyncjob.cli.about import (
+    INPUT_COLUMNS,
+    connection_of,
+    input_rows,
+    inputs_of,
+    limits_of,
+    rejects_of,
+)
 from airflow_asyncjob.cli.definitions import load_definition
 from airflow_asyncjob.cli.outcome import ExitCode, print_json, tell
 from airflow_asyncjob.cli.table import print_table
@@ -49,7 +56,8 @@ def _row(entry: Entry) -> dict[str, Any]:
 def show_definition(source: str, *, as_json: bool) -> int:
     """Show one definition: its file, and below it what to know before it is used.
 
-    As JSON: ``{"name", "description", "from", "file", "connection", "auth", "inputs", "limits", "text"}``.
+    As JSON: ``{"name", "description", "from", "file", "connection", "auth", "inputs", "limits", "rejects",
+    "text"}``.
 
     :param source: a name, or a path.
     :raises DefinitionError: there is no such definition, or it has mistakes.
@@ -68,6 +76,7 @@ def show_definition(source: str, *, as_json: bool) -> int:
                 "auth": job.auth.type if job.auth else None,
                 "inputs": inputs_of(job),
                 "limits": limits_of(job),
+                "rejects": rejects_of(job),
                 "text": text,
             }
         )
@@ -85,3 +94,6 @@ def _show_facts(job: AsyncJob, text: str, entry: Entry | None) -> None:
         print_table(INPUT_COLUMNS, input_rows(job))
         sys.stdout.write("\n")
     print_table(("limit or time", "is"), list(limits_of(job).items()))
+    if rejects := rejects_of(job):
+        sys.stdout.write("\n")
+        print_table(("rejects", "is"), list(rejects.items()))

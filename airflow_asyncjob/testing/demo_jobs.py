@@ -50,7 +50,8 @@ class Demo:
     :param files: path below that folder: what writes the file before the run.
     :param run: as :meth:`AirflowApi.trigger` takes it, such as ``conf``.
     :param records: how many records all fetch tasks together must have; None: any.
-    :param rejected: how many records the API must have refused.
+    :param rejected: how many records the fetch tasks must have among the rejects; what the API itself refused
+        is compared with the job server's account.
     """
 
     dag_id: str
@@ -102,6 +103,14 @@ _ALL = (
         variables={"orders_folder": "{folder}"},
         run={"logical_date": "2026-03-02T00:00:00Z"},  # its end: the interval is the day before
         records=8,
+    ),
+    Demo(
+        "salesforce_contacts",
+        "salesforce",
+        "salesforce",
+        options={"contacts": 1000, "seconds": 8.0},
+        variables={"contacts_folder": "{folder}"},
+        records=1000,
     ),
     Demo(
         "salesforce_contacts",
@@ -218,6 +227,12 @@ def problems_of(demo: Demo, manifests: Mapping[str, Mapping[str, Any]], server: 
             found.append(f"{task}: the manifest says {manifest['records']} records, the files have {written}")
     if demo.records is not None and _sum(manifests) != demo.records:
         found.append(f"{_sum(manifests)} records came, not {demo.records}")
+    rejects = [manifest["rejects"] or {} for manifest in manifests.values()]
+    if (told := sum(each.get("records", 0) for each in rejects)) != demo.rejected:
+        found.append(f"{told} rejects were fetched, not {demo.rejected}")
+    by_api = told - sum(each.get("by_stage", {}).get("local", 0) for each in rejects)
+    if by_api != (refused := server.ledger.records.counts()["refused"]):
+        found.append(f"{by_api} rejects are the API's, and the job server refused {refused} records")
     left = {manifest["submission_id"] for manifest in manifests.values()} & set(server.ledger.running_ids())
     found += [f"job {job_id} still runs at the server" for job_id in sorted(left)]
     return found
@@ -230,7 +245,8 @@ def _sum(manifests: Mapping[str, Mapping[str, Any]]) -> int:
 def _show(story: Story, task: str, manifest: Mapping[str, Any]) -> None:
     story.title(f"The manifest that task {escape(task)} returned (XCom)")
     story.values(manifest)
-    for uri in manifest["uris"]:
+    rejects = (manifest["rejects"] or {}).get("uri")
+    for uri in [*manifest["uris"], *([rejects] if rejects else [])]:
         path = _path(uri)
         story.title(f"The first lines of {path.name}, {path.stat().st_size:,} bytes")
         for line in _first_lines(path):

@@ -7,7 +7,14 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from airflow_asyncjob.cli.about import INPUT_COLUMNS, connection_of, header_of, input_rows, limits_of
+from airflow_asyncjob.cli.about import (
+    INPUT_COLUMNS,
+    connection_of,
+    header_of,
+    input_rows,
+    limits_of,
+    rejects_of,
+)
 from airflow_asyncjob.definition import AsyncJob
 from airflow_asyncjob.definition.catalogue import find_entry, packaged_names
 from airflow_asyncjob.testing.demo_jobs import DEMOS
@@ -65,7 +72,7 @@ def _entry(name: str) -> str:
     parts.append(table(INPUT_COLUMNS, rows) if rows else "None.\n")
     limits = [(f"`{path}`", value) for path, value in limits_of(job).items()]
     parts += ["\n## Limits and times\n\n", table(("field", "is"), limits)]
-    parts += ["\n## Result\n\n", _result(job)]
+    parts += ["\n## Result\n\n", _result(job), "\n## Rejects\n\n", _rejects(job)]
     parts += [_dag(dag) for dag in _dags_of(name)]
     if (kind := name.partition("/")[0]) in KINDS:
         parts.append(
@@ -89,10 +96,20 @@ def _auth(job: AsyncJob) -> str:
 def _result(job: AsyncJob) -> str:
     if job.result is None:
         return "None: the job is waited for, and nothing is downloaded.\n"
+    if not job.result.is_there:
+        return "None of its own: the job takes records in, and what it refused is fetched.\n"
     key = job.result.primary_key or ()
     keyed = f", primary key {' and '.join(f'`{each}`' for each in key)}" if key else ""
     paged = ", in pages" if job.result.paginate is not None else ""
     return f"Comes as `{job.result.format}`{paged}{keyed}.\n"
+
+
+def _rejects(job: AsyncJob) -> str:
+    rows = [(f"`{path}`", f"`{cell(value)}`") for path, value in rejects_of(job).items()]
+    if not rows:
+        return "The definition asks for none.\n"
+    more = "\nWhat is written, and where: [Rejected records](../../how-to/rejected-records.md).\n"
+    return table(("field", "is"), rows) + more
 
 
 def _dags_of(name: str) -> list[str]:

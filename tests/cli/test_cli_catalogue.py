@@ -129,6 +129,19 @@ def test_show_takes_a_file_and_says_what_its_kind_of_authentication_needs(asyncj
     assert (plain["file"], plain["from"], plain["auth"]) == ("job.yaml", None, None)
 
 
+def test_show_says_how_refused_records_are_told(asyncjob: Asyncjob) -> None:
+    rejects = {"request": {"url": "/jobs/{{ submission_id }}/rejects"}, "key": "id", "reason": "why"}
+    file = asyncjob.define(result={"rejects": rejects, "on_rejects": "fail", "tolerated": 3})
+    assert asyncjob.here("show", file, "--output", "json").last["rejects"] == {
+        "result.rejects.key": "id",
+        "result.rejects.reason": "why",
+        "result.on_rejects": "fail",
+        "result.tolerated": "3",
+    }
+    assert ["result.on_rejects", "fail"] in cells(asyncjob.here("show", file).stdout)
+    assert asyncjob.here("show", EXPORT, "--output", "json").last["rejects"] == {}
+
+
 def test_show_of_a_wrong_name_lists_close_ones(asyncjob: Asyncjob, acme: Path) -> None:
     ran = asyncjob("show", "acme/order")
     assert ran.code == 2

@@ -99,13 +99,16 @@ def test_what_is_wrong_with_a_demonstration_is_said(tmp_path: Path) -> None:
     demo = DEMOS["order_partitions"]
     file = tmp_path / "orders.jsonl"
     file.write_text("{}\n{}\n")
-    manifest = {"uris": [f"file://{file}"], "records": 3, "submission_id": "job-1"}
+    rejects = {"uri": None, "records": 2, "by_stage": {"local": 1, "job": 1}}
+    manifest = {"uris": [f"file://{file}"], "records": 3, "submission_id": "job-1", "rejects": rejects}
     with demo.server() as server:
         assert problems_of(demo, {}, server) == ["no fetch task returned a manifest", "0 records came, not 8"]
         httpx.post(f"{server.url}/jobs", json={"run_for": 600})
         assert problems_of(demo, {"fetch": manifest}, server) == [
             "fetch: the manifest says 3 records, the files have 2",
             "3 records came, not 8",
+            "2 rejects were fetched, not 0",
+            "1 rejects are the API's, and the job server refused 0 records",
             "job job-1 still runs at the server",
         ]
 
