@@ -12,6 +12,7 @@ import pytest
 from tests.cli.command import Asyncjob, until
 from tests.servers.driving import Driven, asking_for, records_in
 from tests.servers.moto import REGION, Moto
+from tests.servers.scripted import running, turns
 
 BUCKET = "athena-results"
 ROWS = [["id", "name"], ["00001", "Zoë"], ["00002", "a, b"]]
@@ -97,6 +98,24 @@ def test_a_query_that_nobody_submitted_is_an_error(query: Driven) -> None:
     ran = query.run(changes=changes, **inputs())
     assert (ran.code, ran.last["state"]) == (1, "error")
     assert "answered 500" in ran.last["message"], "moto's way; Amazon answers 400"
+
+
+def test_a_query_that_fails_says_why(asyncjob: Asyncjob) -> None:
+    """moto's queries end as SUCCEEDED or CANCELLED only (its states, and its API to set them, know no other),
+    so this one fails as Amazon's documentation of QueryExecutionStatus says.
+    """
+    reason = "COLUMN_NOT_FOUND: line 1:8: Column 'idd' cannot be resolved"
+    status = {"State": "FAILED", "StateChangeReason": reason, "AthenaError": {"ErrorCategory": 2}}
+    failed = {"QueryExecution": {"QueryExecutionId": "q-1", "Status": status}}
+    with running({"POST /": turns({"QueryExecutionId": "q-1"}, failed)}) as api:
+        keys = {"login": "AKIA", "password": "test-secret-key", "extra": {"region_name": REGION}}
+        ran = Driven(asyncjob, "aws/athena_query", api.base, keys).run(**inputs())
+    assert (ran.code, ran.last["state"], ran.last["raw_status"]) == (4, "failed", "FAILED")
+    assert reason in ran.last["message"]
+    assert [asked.headers["x-amz-target"].rpartition(".")[2] for asked in api.asked] == [
+        "StartQueryExecution",
+        "GetQueryExecution",
+    ]
 
 
 # Step Functions -----------------------------------------------------------------------------
