@@ -44,6 +44,9 @@ class Habit:
     """What the server does, and what must come of it.
 
     :param routes: laid over those of an API without a habit.
+    :param inputs: as of ``--set``; FOLDER is where the files lie.
+    :param environment: variables; ELSEWHERE is the server of another origin.
+    :param files: files of the user, by name.
     :param says: what the last line of the output says, as a regular expression; empty: not looked at.
     """
 
@@ -54,6 +57,7 @@ class Habit:
     inputs: tuple[str, ...] = ()
     check: Callable[[Scripted], None] = lambda script: None
     environment: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 def examples() -> dict[str, dict[str, Any]]:
@@ -108,6 +112,13 @@ def uploaded_elsewhere(script: Scripted) -> None:
     assert upload.headers["x-upload"] == "one-time"
     assert "authorization" not in upload.headers
     assert script.of("POST /jobs")[0].json == {"file": "f1"}
+
+
+def sent_as_a_form(script: Scripted) -> None:
+    (asked,) = script.of("POST /jobs")
+    assert asked.headers["content-type"].startswith("multipart/form-data; boundary=")
+    assert b'name="kind"\r\n\r\norders' in asked.body
+    assert b'name="rows"; filename="rows.csv"\r\nContent-Type: text/csv\r\n\r\nn\n1\n' in asked.body
 
 
 def wps(inside: str, after: str = "") -> str:
@@ -175,6 +186,17 @@ HABITS: dict[str, Habit] = {
         check=uploaded_elsewhere,
         environment={"ASYNCJOB_CONN": '{"login": "me", "password": "secret-password"}'},
     ),
+    "The data are a file": Habit(
+        inputs=("path=FOLDER/rows.csv",),
+        files={"rows.csv": "n\n1\n"},
+        check=lambda script: _equal(
+            [(asked.body, asked.headers["content-type"]) for asked in script.of("POST /jobs")],
+            [(b"n\n1\n", "text/csv")],
+        ),
+    ),
+    "The data are a file in a form": Habit(
+        inputs=("path=FOLDER/rows.csv",), files={"rows.csv": "n\n1\n"}, check=sent_as_a_form
+    ),
     "An error is a 200": Habit({"POST /jobs": {"error": {"text": "no such list"}}}, None, 1, "no such list"),
     "A busy API answers 200, and means later": Habit(
         {"POST /jobs": turns({"code": "BUSY"}, {"code": "OK", "id": "7"})},
@@ -227,6 +249,9 @@ HABITS: dict[str, Habit] = {
     ),
     "The status is the HTTP code": Habit(
         {"GET /jobs/7": turns(Reply(202), Reply(200, "done")), "GET /jobs/7/result": ROWS}
+    ),
+    "The status is the whole body": Habit(
+        {"GET /jobs/7/state": turns("QUEUED", "RUNNING\n", "DONE\n"), "GET /jobs/7/result": ROWS}
     ),
     "The end is a redirect": Habit(
         {"GET /jobs/7": turns({"status": "working"}, Reply(303, "", {"location": "BASE/files/7"}))}
@@ -287,6 +312,7 @@ HABITS: dict[str, Habit] = {
             "GET /b": [{"n": 2}],
         }
     ),
+    "The target is a relative path": Habit({"GET /jobs/7": {"status": "done", "file": "files/7"}}),
     "The target is an ID": Habit(
         {"GET /jobs/7": {"status": "done", "result": {"document_id": "d 1"}}, "GET /documents/d%201": ROWS}
     ),
@@ -390,6 +416,9 @@ HABITS: dict[str, Habit] = {
     "No data is a 404 of the download": Habit(
         {"GET /files/7": Reply(404, {"reason": "empty result"})}, None, 0
     ),
+    "An error comes in place of the result": Habit(
+        {"GET /files/7": {"error": "try later"}}, None, 1, "JSON came instead.*try later"
+    ),
     "The file is TSV": Habit({"GET /files/7": "n\n1\n2\n"}),
     "The CSV is of a spreadsheet's kind": Habit(
         {"GET /files/7": "Report\r\n\r\nn;name\r\n01;M\u00fcller \\; Co\r\n".encode("cp1252")},
@@ -409,6 +438,39 @@ HABITS: dict[str, Habit] = {
         ),
         environment={"ASYNCJOB_CONN": '{"login": "me", "password": "secret-password"}'},
     ),
+    "The key is in the query": Habit(
+        {
+            r"POST /jobs\?key=k-4711": {"id": "7"},
+            r"GET /jobs/7\?key=k-4711": {"status": "done", "url": "/files/7"},
+            r"GET /files/7\?key=k-4711": ROWS,
+        },
+        environment={"ASYNCJOB_CONN": '{"password": "k-4711"}'},
+    ),
+    "A login gives a token": Habit(
+        {"POST /login": {"token": "t-1"}},
+        check=lambda script: _equal(
+            [(str(asked), asked.headers.get("x-session")) for asked in script.asked[:2]],
+            [("POST /login", None), ("POST /jobs", "t-1")],
+        ),
+        environment={"ASYNCJOB_CONN": '{"login": "me", "password": "a-habit"}'},
+    ),
+    "The token is one of OAuth 2": Habit(
+        {"POST /token": {"access_token": "t-2", "token_type": "bearer", "expires_in": 3600}},
+        check=lambda script: _equal(
+            [asked.headers["authorization"] for asked in script.asked[1:]], ["Bearer t-2"] * 4
+        ),
+        environment={"ASYNCJOB_CONN": '{"login": "me", "password": "a-habit"}'},
+    ),
+    "The download has credentials of its own": Habit(
+        {"GET /jobs/7": lambda asked: {"status": "done", "url": f"{OTHER[0].base}/elsewhere"}},
+        check=lambda script: _equal(
+            OTHER[0].of("GET /elsewhere")[-1].headers["authorization"], "Bearer of-the-store"
+        ),
+        environment={
+            "ASYNCJOB_CONN_STORE": '{"host": "ELSEWHERE", "password": "of-the-store", '
+            '"extra": {"auth": {"type": "bearer"}}}'
+        },
+    ),
     "One request takes no credentials": Habit(
         check=lambda script: _equal(
             ["authorization" in asked.headers for asked in script.asked], [True, True, True, False]
@@ -416,6 +478,10 @@ HABITS: dict[str, Habit] = {
         environment={"ASYNCJOB_CONN": '{"login": "me", "password": "secret-password"}'},
     ),
     "Only so many requests a second": Habit(),
+    "The API should forget the job": Habit(
+        {"DELETE /jobs/7": Reply(204)},
+        check=lambda script: _equal(str(script.asked[-1]), "DELETE /jobs/7"),
+    ),
 }
 OTHER: list[Scripted] = []
 """The server of another origin."""
@@ -446,9 +512,12 @@ def test_a_habit_is_said_as_the_page_says(
     definition.write_text(json.dumps(_quick(BASE | examples()[title])))
     destination = tmp_path / "rows.jsonl"
     for name, value in habit.environment.items():
-        monkeypatch.setenv(name, value)
+        monkeypatch.setenv(name, value.replace("ELSEWHERE", OTHER[0].base))
+    for name, text in habit.files.items():
+        (tmp_path / name).write_text(text)
+    inputs = tuple(text.replace("FOLDER", str(tmp_path)) for text in habit.inputs)
     with running(PLAIN | dict(habit.routes)) as script:
-        code = run_job(RunOptions(str(definition), script.base, habit.inputs, str(destination), as_json=True))
+        code = run_job(RunOptions(str(definition), script.base, inputs, str(destination), as_json=True))
     printed = capsys.readouterr()
     assert code == habit.exit_code, printed.err
     said = json.loads(printed.out.splitlines()[-1])
