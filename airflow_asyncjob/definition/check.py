@@ -12,7 +12,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from airflow_asyncjob.definition import places
-from airflow_asyncjob.definition.checker import Checker, check_record_syntax, listed, mapping, texts_at, uses
+from airflow_asyncjob.definition.check_upload import UploadChecker
+from airflow_asyncjob.definition.checker import check_record_syntax, listed, mapping, texts_at, uses
 from airflow_asyncjob.definition.models.extractor import long_form
 from airflow_asyncjob.definition.models.joblist import LISTED
 from airflow_asyncjob.definition.models.records import RECORD_FORMATS
@@ -63,7 +64,7 @@ def check_complete(data: Mapping[str, Any]) -> list[Problem]:
     return found
 
 
-class _Sections(Checker):
+class _Sections(UploadChecker):
     def sections(self) -> None:
         data = self._data
         self._names(data.get("inputs"), ("inputs",), "an input")
@@ -93,8 +94,12 @@ class _Sections(Checker):
         template, answer = places.SUBMIT_CAPTURE, places.FIRST_ANSWER
         known: tuple[str, ...] = ()
         place = places.SUBMIT_REQUEST
-        files = places.of_files(place)
-        self._request(submit.get("request"), ("submit", "request"), place, files=files)
+        if submit.get("upload") is not None:
+            place = places.with_upload(place)
+        self._upload(submit)
+        files, request = places.of_files(place), mapping(submit.get("request"))
+        seen = places.with_part(place) if request.get("part") is True else place
+        self._request(request, ("submit", "request"), seen, files=files, parts=True)
         if submit.get("steps") is not None:
             path, answer = ("submit", "steps"), places.LATER_ANSWER
             known = self._steps(submit["steps"], path, place, answer, (), send_files=True) or ()

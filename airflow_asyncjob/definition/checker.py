@@ -11,7 +11,7 @@ from airflow_asyncjob.definition.models.extractor import long_form
 from airflow_asyncjob.definition.places import Place
 from airflow_asyncjob.definition.problems import Path, Problem, did_you_mean, path_text, shown
 from airflow_asyncjob.definition.render import HEADER_NAME
-from airflow_asyncjob.definition.templates import Inspection, inspect, is_template
+from airflow_asyncjob.definition.templates import Inspection, inspect, is_template, whole_name
 from airflow_asyncjob.errors import DefinitionError
 
 __all__ = ["Checker", "check_record_syntax", "listed", "mapping", "texts_at", "uses"]
@@ -78,11 +78,16 @@ class Checker:
 
     # Parts
 
-    def _request(self, request: Any, path: Path, place: Place, *, files: Place | None = None) -> None:
+    def _request(
+        self, request: Any, path: Path, place: Place, *, files: Place | None = None, parts: bool = False
+    ) -> None:
         """Check a request.
 
         :param files: what the path of a file sees; None: this request sends no files.
+        :param parts: whether it may send a part of an upload.
         """
+        if mapping(request).get("part") is True and not parts:
+            self._problem((*path, "part"), "only a submit sends parts, in its request or its steps")
         for field in _REQUEST_FIELDS:
             for where, text in texts_at(mapping(request).get(field), (*path, field)):
                 self._template(text, where, place)
@@ -130,7 +135,7 @@ class Checker:
         :param place: what the requests of the steps see; with ``each``, ``item`` besides.
         :param answer: what the expressions over their answers see.
         :param captured: captures that the first step knows; None: those of the sections.
-        :param send_files: whether their requests may.
+        :param send_files: whether their requests may, and parts of an upload.
         :returns: captures that are known after the last step; None: which ones the sections make is not
             known.
         """
@@ -140,12 +145,16 @@ class Checker:
             if known is not None:
                 place, answer = places.knowing(place, known), places.knowing(answer, known)
             value, seen = places.without(place, "connection"), place
-            self._each(step.get("each"), (*here, "each"), value)
-            if step.get("each") is not None:
+            each = step.get("each")
+            if send_files and isinstance(each, str) and whole_name(each) == "parts":
+                self._rendered.add((*here, "each"))
+                seen, value = places.with_part(place), places.with_part(value)
+            elif each is not None:
+                self._each(each, (*here, "each"), value)
                 seen, value = places.with_item(place), places.with_item(value)
             request = mapping(step.get("request"))
-            files = places.of_files(seen, item=not uses(step.get("each"), "captures"))
-            self._request(request, (*here, "request"), seen, files=files if send_files else None)
+            files = places.of_files(seen, item=not uses(each, "captures")) if send_files else None
+            self._request(request, (*here, "request"), seen, files=files, parts=send_files)
             self._captured(step, here, value, answer)
             self._body_is_read(step, here, (), request, (*here, "request"))
             known = None if known is None else (*known, *mapping(step.get("capture")))
@@ -162,11 +171,13 @@ class Checker:
         if mapping(step).get("each") is None:
             return
         for name, text in mapping(mapping(mapping(step).get("request")).get("headers")).items():
-            if isinstance(text, str) and uses(text, "idempotency_key") and not uses(text, "item"):
+            item = "part" if whole_name(str(mapping(step).get("each"))) == "parts" else "item"
+            if isinstance(text, str) and uses(text, "idempotency_key") and not uses(text, item):
                 self._problem(
                     (*path, "headers", name),
-                    f"{shown(text)} is the same key for each item, so that an API does the first only; add "
-                    "what tells the items apart, such as '{{ idempotency_key }}-{{ item.number }}'",
+                    f"{shown(text)} is the same key for each {item}, so that an API does the first only; add "
+                    f"what tells the {item}s apart, such as "
+                    f"'{{{{ idempotency_key }}}}-{{{{ {item}.number }}}}'",
                 )
 
     def _url(self, url: Any, path: Path) -> None:
@@ -209,6 +220,12 @@ class Checker:
         header = extractor.get("header")
         if isinstance(header, str) and not HEADER_NAME.fullmatch(header):
             self._problem((*path, "header"), f"{shown(header)} is not the name of a header")
+
+    def _refused_paths(self, rejects: Mapping[str, Any], path: Path) -> None:
+        """Check how refused records are found in an answer."""
+        self._syntax(_check_path, rejects.get("records"), (*path, "records"))
+        for field in ("key", "index", "reason", "when"):
+            self._syntax(check_record_syntax, rejects.get(field), (*path, field))
 
     def _syntax(self, checked: Callable[[str], None], text: Any, path: Path) -> None:
         if isinstance(text, str):

@@ -9,7 +9,17 @@ from airflow_asyncjob.definition.models.paginate import PAGE_NAMES
 from airflow_asyncjob.definition.problems import nearest
 from airflow_asyncjob.definition.templates import EXPR_NAMES, RUN_NAMES
 
-__all__ = ["LINKED", "Place", "knowing", "of_files", "refusal", "with_item", "without"]
+__all__ = [
+    "LINKED",
+    "Place",
+    "knowing",
+    "of_files",
+    "refusal",
+    "with_item",
+    "with_part",
+    "with_upload",
+    "without",
+]
 
 
 @dataclass(frozen=True)
@@ -35,6 +45,7 @@ SENT = ("connection", "request_id")
 SUBMIT_REQUEST = Place(("inputs", "idempotency_key", *SENT, *RUN_NAMES), "the submit")
 SUBMIT_ID = Place(("inputs", "idempotency_key", "captures", *RUN_NAMES), "the submission ID")
 SUBMIT_CAPTURE = Place(("inputs", "idempotency_key", *RUN_NAMES), "a capture of the submit")
+UPLOAD = Place(("inputs", *RUN_NAMES), "the upload, which is cut before anything is sent")
 LATER_REQUEST = Place(("inputs", "submission_id", "captures", *SENT, *RUN_NAMES), "this request")
 LATER_VALUE = Place(("inputs", "submission_id", "captures", *RUN_NAMES), "this value")
 LINKED = ("host", "port", "schema")
@@ -68,6 +79,16 @@ def with_item(place: Place) -> Place:
     return replace(place, names=(*place.names, "item"))
 
 
+def with_part(place: Place) -> Place:
+    """Return a place in a request that sends, or goes with, a part of an upload."""
+    return replace(place, names=(*place.names, "part"))
+
+
+def with_upload(place: Place) -> Place:
+    """Return a place in a submit that has an upload."""
+    return replace(place, names=(*place.names, "upload"))
+
+
 def of_files(place: Place, *, item: bool = True) -> Place:
     """Return a place for the path of a file, which an answer of the API must not choose.
 
@@ -87,7 +108,9 @@ _NOT_YET = {
     "idempotency_key": "only the submit knows it; keep it with submit.capture, such as {key: '{{ "
     "idempotency_key }}'}",
     "callback_url": "there is one with a webhook only",
-    "part": "there is one in an upload only",
+    "part": "there is one in the request that sends a part of `submit.upload` only",
+    "parts": "it stands alone, as each: '{{ parts }}' of a step of a submit with `upload`",
+    "upload": "it is known in the requests of a submit with `upload` only",
     "connection": "the connection is known in requests only, when they are sent",
     "request_id": "each request gets its own when it is sent",
 }

@@ -8,6 +8,7 @@ what Python would print is never what an API wants. An undefined value is an err
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeGuard
@@ -34,6 +35,7 @@ __all__ = [
     "render_xml",
     "text_of",
     "texts_in",
+    "whole_name",
 ]
 
 RUN_NAMES: tuple[str, ...] = (
@@ -57,6 +59,8 @@ REQUEST_NAMES: tuple[str, ...] = (
     "idempotency_key",
     "callback_url",
     "part",
+    "parts",
+    "upload",
     "item",
     "page",
     "offset",
@@ -71,11 +75,18 @@ EXPR_NAMES: tuple[str, ...] = ("code", "headers", "body", "captures", "url")
 """Every name that an expression over an answer may use."""
 
 _TEMPLATE_MARKS = ("{{", "{%", "{#")
+_WHOLE_NAME = re.compile(r"\s*\{\{-?\s*([A-Za-z_]\w*)\s*-?\}\}\s*")
 
 
 def is_template(text: str) -> bool:
     """Return whether anything in this text is rendered."""
     return any(mark in text for mark in _TEMPLATE_MARKS)
+
+
+def whole_name(text: str) -> str | None:
+    """Return the name of a text that is exactly one, such as ``{{ records }}``; None for other texts."""
+    match = _WHOLE_NAME.fullmatch(text)
+    return match and match[1]
 
 
 # Looking without rendering ------------------------------------------------------------------------

@@ -26,7 +26,7 @@ __all__ = [
     "typed",
 ]
 
-InputType = Literal["string", "integer", "number", "boolean", "list", "object", "datetime"]
+InputType = Literal["string", "integer", "number", "boolean", "list", "object", "datetime", "records"]
 INPUT_TYPES: tuple[InputType, ...] = get_args(InputType)
 
 PLAIN = (bool, int, float, str, type(None), datetime.date)
@@ -100,6 +100,7 @@ def typed(kind: InputType, value: Any, format: str | None = None) -> Any:
         "boolean": isinstance(value, bool),
         "list": isinstance(value, (list, tuple)),
         "object": isinstance(value, Mapping),
+        "records": _is_records(value),
     }[kind]
     if not fits:
         raise ValueError(not_a(value, _ARTICLE[kind]))
@@ -114,7 +115,16 @@ _ARTICLE: Mapping[InputType, str] = {
     "list": "a list (type list)",
     "object": "a mapping (type object)",
     "datetime": "a time (type datetime)",
+    "records": "a list of mappings, the path or URI of a file, or a piece of one (type records)",
 }
+
+
+def _is_records(value: Any) -> bool:
+    if isinstance(value, str):
+        return bool(value.strip())
+    if isinstance(value, Mapping):
+        return isinstance(value.get("source"), str)
+    return isinstance(value, (list, tuple)) and all(isinstance(record, Mapping) for record in value)
 
 
 def _moment(value: Any) -> datetime.datetime:
@@ -159,7 +169,7 @@ def from_text(kind: InputType, text: str) -> Any:
 
     :raises ValueError: the text cannot be read so.
     """
-    if kind in ("string", "datetime"):
+    if kind in ("string", "datetime") or (kind == "records" and not text.strip().startswith(("[", "{"))):
         return text
     if kind == "integer" and _is_int(text):
         return int(text)
@@ -178,6 +188,7 @@ _AS_TEXT: Mapping[InputType, str] = {
     "boolean": "give true or false",
     "list": 'give it as JSON, such as ["a", 1]',
     "object": 'give it as JSON, such as {"a": 1}',
+    "records": 'give a path, or JSON such as [{"a": 1}]',
 }
 
 
@@ -189,7 +200,7 @@ def from_template(kind: InputType, text: str) -> Any:
 
     :raises ValueError: the text is of no such value.
     """
-    if kind in ("string", "datetime"):
+    if kind in ("string", "datetime") or (kind == "records" and not text.strip().startswith(("[", "{"))):
         return text
     for read in (from_text, _from_python):
         try:

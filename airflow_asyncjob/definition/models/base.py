@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -22,6 +23,7 @@ from airflow_asyncjob.definition.problems import shown
 from airflow_asyncjob.definition.values import plain
 
 __all__ = [
+    "ByteSize",
     "Duration",
     "Json",
     "Model",
@@ -30,6 +32,7 @@ __all__ = [
     "Words",
     "mistakes",
     "one_or_many",
+    "parse_bytes",
     "parse_duration",
 ]
 
@@ -125,3 +128,41 @@ PositiveDuration = Annotated[
     float, BeforeValidator(parse_duration), Field(gt=0), WithJsonSchema(dict(_IN_A_FILE))
 ]
 """As :data:`Duration`, and more than zero."""
+
+
+_SIZES = '32000000, "32MB", "6 MiB"'
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMG]?)(i?)B", re.IGNORECASE)
+_POWERS = {"": 0, "K": 1, "M": 2, "G": 3}
+
+
+def parse_bytes(value: Any) -> int:
+    """Return a size in bytes.
+
+    :param value: bytes as a whole number, or text with a unit: ``"32MB"`` (of 1,000,000 bytes each),
+        ``"6 MiB"`` (of 1,048,576 bytes each).
+    :raises ValueError: not a size, or less than one byte.
+    """
+    size: float | None = None
+    if isinstance(value, str) and (match := _SIZE.fullmatch(value.strip())) is not None:
+        number, unit, binary = match.groups()
+        size = float(number) * (1024 if binary else 1000) ** _POWERS[unit.upper()]
+    elif isinstance(value, int) and not isinstance(value, bool):
+        size = value
+    if size is None:
+        raise ValueError(f"{shown(value)} is not a size; give bytes or text with a unit, such as {_SIZES}")
+    if size < 1 or size != int(size):
+        raise ValueError(f"{shown(value)} is not one byte or more, as a whole number")
+    return int(size)
+
+
+ByteSize = Annotated[
+    int,
+    BeforeValidator(parse_bytes),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "integer", "minimum": 1}, {"type": "string"}],
+            "description": f"Bytes, or text with a unit: {_SIZES}.",
+        }
+    ),
+]
+"""Bytes inside; in a file also text with a unit."""

@@ -10,6 +10,7 @@ from pydantic import (
     BeforeValidator,
     Discriminator,
     Field,
+    StrictBool,
     Tag,
     field_validator,
     model_validator,
@@ -23,7 +24,7 @@ from airflow_asyncjob.definition.values import plain
 
 __all__ = ["BODY_KINDS", "Request", "ResponseKind"]
 
-BODY_KINDS = ("json", "form", "xml", "text", "multipart", "file")
+BODY_KINDS = ("json", "form", "xml", "text", "multipart", "file", "part")
 ResponseKind = Literal["auto", "json", "xml", "text", "none"]
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 
@@ -135,6 +136,11 @@ class Request(Model):
         description="Body that is a file, streamed: path or URI, as a template over inputs, item and the "
         "names of the run. Its Content-Type is as the file's name says, unless headers give one.",
     )
+    part: StrictBool = Field(
+        default=False,
+        description="true: the body is a part of `submit.upload`. Its Content-Type is as the upload's format "
+        "says, unless headers give one.",
+    )
     response: ResponseKind = Field(
         default="auto",
         description="How to read the answer; auto: by its content, whatever the content type says.",
@@ -168,4 +174,4 @@ class Request(Model):
         """Return whether a body of this kind (one of :data:`BODY_KINDS`) is given; ``json: null`` is one."""
         if kind == "json":
             return "json_body" in self.model_fields_set
-        return getattr(self, kind) is not None
+        return getattr(self, kind) not in (None, False)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field, StrictBool, field_validator
 
 from airflow_asyncjob.definition.models.base import Model
 from airflow_asyncjob.definition.models.extractor import ExtractorField
 from airflow_asyncjob.definition.models.request import Request
+from airflow_asyncjob.definition.models.upload import Rejected
 from airflow_asyncjob.definition.problems import shown
+from airflow_asyncjob.definition.templates import whole_name
 
 __all__ = ["Step", "Steps"]
 
@@ -27,12 +29,28 @@ class Step(Model):
     each: str | None = Field(
         default=None,
         description="Template of a list, such as '{{ captures.parts }}': the step is repeated for each item, "
-        "which its request and captures see as {{ item }}; each capture is then a list. null: once.",
+        "which its request and captures see as {{ item }}; each capture is then a list. '{{ parts }}': for each "
+        "part of submit.upload, seen as {{ part }}. null: once.",
+    )
+    again: StrictBool | None = Field(
+        default=None,
+        description="Whether it may be sent again when its answer was lost; null: as its method says (RFC "
+        "9110: PUT and DELETE may, POST may not), or its idempotency key.",
+    )
+    rejects: Rejected | None = Field(
+        default=None,
+        description="In a step that sends a part: the records of it that the answer refuses. null: it "
+        "refuses none.",
     )
     capture: dict[str, ExtractorField] = Field(
         default_factory=dict,
         description="Name: value that a later request needs, as {{ captures.name }}.",
     )
+
+    @property
+    def each_part(self) -> bool:
+        """Whether it is repeated for each part of the upload."""
+        return self.each is not None and whole_name(self.each) == "parts"
 
     @field_validator("name")
     @classmethod

@@ -10,6 +10,7 @@ from airflow_asyncjob.definition.models.base import Model, mistakes
 from airflow_asyncjob.definition.models.extractor import ExtractorField
 from airflow_asyncjob.definition.models.request import Request
 from airflow_asyncjob.definition.models.steps import Step, Steps
+from airflow_asyncjob.definition.models.upload import Upload
 
 __all__ = ["Submit"]
 
@@ -35,6 +36,11 @@ class Submit(Model):
         default_factory=dict,
         description="Name: value of the answer (of the last step) that a later request needs, as "
         "{{ captures.name }}.",
+    )
+    upload: Upload | None = Field(
+        default=None,
+        description="Records that are sent, cut into parts: by the step with each: '{{ parts }}' and part: "
+        "true, or where there are no steps by the request.",
     )
     on_uncertain: Literal["resubmit", "fail"] = Field(
         default="resubmit",
