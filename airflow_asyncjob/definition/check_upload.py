@@ -1,4 +1,4 @@
-"""Checking an upload: its templates and paths, the one place that sends its parts, and where they are known."""
+"""Checking an upload: its templates and paths, and the one request that sends its parts."""
 
 from __future__ import annotations
 
@@ -45,7 +45,9 @@ class UploadChecker(Checker):
                 said = "here '{{ record }}' and '{{ number }}' are put in, each as a whole value"
                 self._problem(where, f"{shown(text)}: {said}")
         if wrap is not None and records != 1:
-            self._problem(path, f"'{{{{ record }}}}' is there {_times(records)}, and is the value of one field")
+            self._problem(
+                path, f"'{{{{ record }}}}' is there {_times(records)}, and is the value of one field"
+            )
 
     def _envelope(self, envelope: Any, path: Path) -> None:
         records = 0

@@ -54,8 +54,8 @@ class Plan:
     :param records: how many are sent.
     :param bytes: size of all bodies.
     :param rejected: how many records are not sent, since they cannot be mapped or are too large.
-    :param mark: fingerprint of the records and of the settings that cut them: the same for the same, so that a
-        process that carries on knows whether the source changed.
+    :param mark: fingerprint of the records and of the settings that cut them: the same for the same, so that
+        a process that carries on knows whether the source changed.
     """
 
     parts: tuple[PartInfo, ...]

@@ -138,7 +138,8 @@ def refusal(name: str, place: Place) -> str:
 
 def _meant(name: str, place: Place) -> str:
     """Return the question whether a misspelled name is meant; empty where none is like it."""
-    meant = nearest(name, (*place.names, *_NOT_YET), likeness=_LIKE)
+    known = (known for known in (*place.names, *_NOT_YET) if known != "parts")  # so like Airflow's ``params``
+    meant = nearest(name, tuple(known), likeness=_LIKE)
     if meant is None:
         return ""
     question = f"did you mean {meant!r}?"

@@ -66,6 +66,10 @@ def test_several_mistakes_are_shown_at_once() -> None:
         ("list", [1, None, {"a": []}]),
         ("object", {}),
         ("object", {"a": {"b": [1]}}),
+        ("records", []),
+        ("records", [{"a": 1}, {}]),
+        ("records", "s3://lake/contacts.csv"),
+        ("records", {"source": "/data/contacts.csv", "first": 1, "records": 5}),
     ],
 )
 def test_values_of_the_declared_type_are_taken_as_they_are(kind: str, value: Any) -> None:
@@ -94,6 +98,14 @@ def test_values_of_the_declared_type_are_taken_as_they_are(kind: str, value: Any
         ("list", [object()], "a Python object is not a value that JSON can hold"),
         ("list", [{1: 2}], "the key 1 is not text; write it in quotes"),
         ("object", [1], "is a list, not a mapping"),
+        (
+            "records",
+            [{"a": 1}, 2],
+            "is a list, not a list of mappings, the path or URI of a file, or a piece",
+        ),
+        ("records", {"first": 1}, "is a mapping, not a list of mappings, the path or URI of a file"),
+        ("records", " ", "' ' is text, not a list of mappings, the path or URI of a file"),
+        ("records", [{"a": float("nan")}], "nan is not a number that JSON can hold"),
         (
             "datetime",
             "yesterday",
@@ -157,6 +169,9 @@ def test_null_is_taken_where_it_is_the_default() -> None:
         ("list", '["a", 1]', ["a", 1]),
         ("object", '{"a": [1]}', {"a": [1]}),
         ("datetime", "2026-01-31", "2026-01-31T00:00:00+00:00"),
+        ("records", "contacts.csv", "contacts.csv"),
+        ("records", '[{"a": 1}]', [{"a": 1}]),
+        ("records", '{"source": "x.csv", "first": 1}', {"source": "x.csv", "first": 1}),
     ],
 )
 def test_text_of_a_command_line_is_read_as_the_declared_type(kind: str, text: str, value: Any) -> None:
@@ -179,6 +194,7 @@ def test_text_of_a_command_line_is_read_as_the_declared_type(kind: str, text: st
         ("boolean", "1", "1 is a number, not true or false"),
         ("list", "a,b", "'a,b' is not a list (type list); give it as JSON"),
         ("list", '{"a": 1}', "is a mapping, not a list"),
+        ("records", '[{"a": 1]', "is not a list of mappings, the path or URI of a file, or a piece of one"),
         ("object", "[" * 100_000, "is not a mapping (type object); give it as JSON"),
     ],
 )

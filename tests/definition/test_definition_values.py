@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import re
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from airflow_asyncjob.definition.models.base import parse_duration
+from airflow_asyncjob.definition.models.base import parse_bytes, parse_duration
 from airflow_asyncjob.definition.models.extractor import Extractor
 from airflow_asyncjob.definition.models.request import Request
 from airflow_asyncjob.definition.models.status import StatusValues
@@ -166,3 +167,36 @@ def test_messages_shorten_values_and_hide_credentials() -> None:
 def test_paths_are_written_as_people_do() -> None:
     assert path_text(("status", "rules", 0, "when")) == "status.rules[0].when"
     assert path_text(()) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        (1, 1),
+        ("12 B", 12),
+        ("32MB", 32_000_000),
+        ("6 MiB", 6 * 2**20),
+        ("1.5 kB", 1500),
+        ("5 GB", 5_000_000_000),
+        (" 2gib ", 2**31),
+    ],
+)
+def test_a_size_is_bytes_or_text_with_a_unit(text: Any, size: int) -> None:
+    assert parse_bytes(text) == size
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ("5", "'5' is not a size; give bytes or text with a unit, such as 32000000"),
+        ("MB", "'MB' is not a size"),
+        ("5 TB", "'5 TB' is not a size"),
+        (1.5, "1.5 is not a size"),
+        (True, "true is not a size"),
+        (0, "0 is not one byte or more"),
+        ("0.5 B", "'0.5 B' is not one byte or more, as a whole number"),
+    ],
+)
+def test_what_is_no_size_is_an_error(wrong: Any, message: str) -> None:
+    with pytest.raises(ValueError, match="^" + re.escape(message)):
+        parse_bytes(wrong)

@@ -29,8 +29,8 @@ class Step(Model):
     each: str | None = Field(
         default=None,
         description="Template of a list, such as '{{ captures.parts }}': the step is repeated for each item, "
-        "which its request and captures see as {{ item }}; each capture is then a list. '{{ parts }}': for each "
-        "part of submit.upload, seen as {{ part }}. null: once.",
+        "which its request and captures see as {{ item }}; each capture is then a list. '{{ parts }}': for "
+        "each part of submit.upload, seen as {{ part }}. null: once.",
     )
     again: StrictBool | None = Field(
         default=None,

@@ -28,8 +28,8 @@ class Read(Model):
 
     format: ReadFormat | None = Field(
         default=None,
-        description="null: as the file's suffix says: .csv, .tsv, .json, .jsonl, .ndjson or .parquet, all but "
-        "the last also with .gz.",
+        description="null: as the file's suffix says: .csv, .tsv, .json, .jsonl, .ndjson or .parquet, all "
+        "but the last also with .gz.",
     )
     encoding: str | None = Field(
         default=None,
@@ -76,7 +76,7 @@ class Rejected(Model):
     )
     key: str | None = Field(
         default=None,
-        description="JMESPath into one of them: the value of `upload.key` of the caller's record. null: there "
+        description="JMESPath into one of them: the value of upload.key in the caller's record. null: there "
         "is none.",
     )
     index: str | None = Field(
@@ -159,14 +159,16 @@ class Upload(Model):
     )
     part_bytes: ByteSize | None = Field(
         default=None,
-        description="Largest body of one request, envelope and CSV header included; null: 64 MiB.",
+        description="Largest body of one request, envelope and CSV header included: bytes, or text such as "
+        '"32MB" or "6 MiB". null: 64 MiB.',
     )
     part_records: StrictInt | None = Field(
         default=None, ge=1, description="Most records of one request; null: any number."
     )
     job_bytes: ByteSize | None = Field(
         default=None,
-        description="Largest total of all bodies of one job; what is more is for further jobs. null: any.",
+        description="Largest total of all bodies of one job, as part_bytes; what is more is for further "
+        "jobs. null: any.",
     )
     job_records: StrictInt | None = Field(
         default=None, ge=1, description="Most records of one job; null: any number."
