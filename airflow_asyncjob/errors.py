@@ -6,6 +6,11 @@
     │   └── TemplateError    a template cannot be rendered, or names something that does not exist
     ├── ConnectionSetupError the connection is missing, or cannot be used as it is
     ├── UploadError          a file that is to be sent is missing, cannot be read, or changes meanwhile
+    │   ├── SourceError      ... is not what the upload reads as records
+    │   ├── EmptySourceError ... has no records, or none that can be sent
+    │   ├── SourceChangedError  ... is not what it was when the upload was planned
+    │   ├── RecordError      ... has a record that cannot be mapped, or is too large
+    │   └── UploadLimitError the limits of a part or of a job are too small for it
     ├── CheckpointError      stored state that this version does not understand
     ├── ExchangeError        one HTTP exchange went wrong
     │   ├── RefusedError     the API said no, and would say no again (4xx, bad credentials)
@@ -46,6 +51,7 @@ __all__ = [
     "DefinitionError",
     "DestinationError",
     "DestinationUnreachableError",
+    "EmptySourceError",
     "ExchangeError",
     "FormatError",
     "InputError",
@@ -57,10 +63,13 @@ __all__ = [
     "LoginError",
     "PagingError",
     "PollBudgetError",
+    "RecordError",
     "RefusedError",
     "RejectsError",
     "RejectsUnavailableError",
     "ResultError",
+    "SourceChangedError",
+    "SourceError",
     "TemplateError",
     "TruncatedError",
     "UncertainError",
@@ -69,6 +78,7 @@ __all__ = [
     "UnreachableError",
     "UnreadableError",
     "UploadError",
+    "UploadLimitError",
 ]
 
 
@@ -141,6 +151,60 @@ class UploadError(AsyncJobError):
     def __init__(self, message: str, *, retryable: bool = False) -> None:
         super().__init__(message)
         self.retryable = retryable
+
+
+class SourceError(UploadError):
+    """The source of an upload is not what the definition reads as records.
+
+    When: A suffix that is not known, a ragged row, a wrong encoding, a document that breaks off, or a column
+    that ``fields`` names and the file lacks. Nothing was sent: an upload is read once before.
+
+    Do: Correct the file, or say under ``submit.upload.read`` how it is written; then clear the submit task.
+    """
+
+
+class EmptySourceError(UploadError):
+    """The source of an upload has no records, or none that can be sent.
+
+    When: The list or the file is empty, or each record was refused here: not mapped, or too large. Nothing
+    was sent.
+
+    Do: Look at the task that made it. Skip the job where there is nothing to send (a branch or a short
+    circuit before it); correct ``submit.upload`` where the message says why no record can be sent.
+    """
+
+
+class SourceChangedError(UploadError):
+    """The source of an upload is not what it was when the upload was planned.
+
+    When: A part that is read again for sending, or the whole source of a task that carries on, has other
+    records than before. What was acknowledged before is at the API.
+
+    Do: Let the file be written whole before the task runs, and write a new one rather than the same again.
+    Then clear the submit task: it begins with the first step.
+    """
+
+
+class RecordError(UploadError):
+    """A record of an upload cannot be mapped, or is too large for a part.
+
+    When: ``on_invalid: fail``, and a required field is missing, a value is not of its type, or the record
+    alone is over ``part_bytes``. Nothing was sent.
+
+    Do: Correct the record, which the message names by its key and its number; or set ``on_invalid: reject``,
+    so that it is left out and written to the rejects.
+    """
+
+
+class UploadLimitError(UploadError):
+    """The limits of a part or of a job are too small for the upload.
+
+    When: ``part_bytes`` is smaller than the envelope, or the source has more than one job takes
+    (``job_bytes``, ``job_records``). Nothing was sent.
+
+    Do: Raise the limit as far as the API allows; plan several jobs with ``UploadPlanOperator``, one mapped
+    ``async_job`` for each piece.
+    """
 
 
 class CheckpointError(AsyncJobError):

@@ -27,7 +27,15 @@ from airflow_asyncjob.errors import TemplateError
 if TYPE_CHECKING:
     from mimetypes import MimeTypes
 
-__all__ = ["HEADER_NAME", "RenderedPart", "RenderedRequest", "members_used", "render_request", "uses_name"]
+__all__ = [
+    "HEADER_NAME",
+    "RenderedPart",
+    "RenderedRequest",
+    "members_used",
+    "render_request",
+    "uses_name",
+    "xml_of_tree",
+]
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _CONTROL_IN_HEADER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -268,7 +276,7 @@ def _encoded(text: str, where: str, encoding: str = "utf-8") -> bytes:
 
 def _xml(xml: str | Mapping[str, Any], names: Mapping[str, Any], where: str) -> tuple[bytes, str]:
     value = render_xml(xml, names, where=where) if isinstance(xml, str) else render(xml, names, where=where)
-    text = _unparsed(value, where) if isinstance(value, Mapping) else value
+    text = xml_of_tree(value, where) if isinstance(value, Mapping) else value
     if not isinstance(text, str):
         raise TemplateError(f"{where}: an XML body is text or a mapping with one root, not {kind_of(value)}")
     text = text.lstrip()
@@ -280,7 +288,11 @@ def _xml(xml: str | Mapping[str, Any], names: Mapping[str, Any], where: str) -> 
     return _encoded(text, where, encoding), f"application/xml; charset={encoding}"
 
 
-def _unparsed(tree: Mapping[str, Any], where: str) -> str:
+def xml_of_tree(tree: Mapping[str, Any], where: str) -> str:
+    """Return a tree without templates as an XML document.
+
+    :raises TemplateError: it cannot be written so.
+    """
     import xmltodict
 
     try:

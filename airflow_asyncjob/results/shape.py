@@ -11,7 +11,7 @@ from airflow_asyncjob.results.casing import Casing
 from airflow_asyncjob.results.source import Body
 from airflow_asyncjob.results.values import as_type
 
-__all__ = ["Shape"]
+__all__ = ["Shape", "calculates", "plain_field"]
 
 _CALCULATES = frozenset({"function_expression", "comparator"})
 
@@ -44,7 +44,7 @@ class Shape:
     @property
     def fields(self) -> dict[str, str]:
         """New name: field, for what ``select`` only chooses or renames."""
-        found = {name: _plain_field(path) for name, path in (self._paths or {}).items()}
+        found = {name: plain_field(path) for name, path in (self._paths or {}).items()}
         return {name: field for name, field in found.items() if field is not None}
 
     @property
@@ -60,7 +60,7 @@ class Shape:
     @property
     def exact(self) -> bool:
         """Whether numbers may come as ``Decimal``. JMESPath functions and comparisons only know floats."""
-        return self._paths is None or not any(_calculates(path.parsed) for path in self._paths.values())
+        return self._paths is None or not any(calculates(path.parsed) for path in self._paths.values())
 
     def named(self, names: Sequence[str], body: Body) -> list[str]:
         """Return names of fields as the definition wants them, which is as they came unless ``snake_case``.
@@ -151,12 +151,14 @@ def _compiled(select: dict[str, str], called: str) -> dict[str, Any]:
     return compiled
 
 
-def _plain_field(path: Any) -> str | None:
+def plain_field(path: Any) -> str | None:
+    """Return the field that a compiled path names, and does nothing else; None: it does."""
     parsed = path.parsed
     return parsed["value"] if parsed["type"] == "field" else None
 
 
-def _calculates(node: Any) -> bool:
+def calculates(node: Any) -> bool:
+    """Return whether a parsed path calls a function or compares: these only know floats."""
     if not isinstance(node, dict):
         return False
-    return node["type"] in _CALCULATES or any(_calculates(child) for child in node["children"])
+    return node["type"] in _CALCULATES or any(calculates(child) for child in node["children"])

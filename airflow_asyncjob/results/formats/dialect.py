@@ -57,16 +57,20 @@ class Dialect:
         header = list(self._given.header) if isinstance(self._given.header, tuple) else None
         if header is not None:
             yield _empty(header)
-        for block in self._blocks(body):
+        for block in self.blocks(body):
             if header is None:
-                header, block = self._header(body, block)
+                header, block = self.header(body, block)
                 if header is None:
                     continue
                 yield _empty(header)
             if block:
-                yield from self._parsed(body, block, header)
+                yield from self.parsed(body, block, header)
 
-    def _header(self, body: Body, block: bytes) -> tuple[list[str] | None, bytes]:
+    def header(self, body: Body, block: bytes) -> tuple[list[str] | None, bytes]:
+        """Return the names of the first line that is not blank, and what follows it; None: all is blank.
+
+        :raises FormatError: it cannot be read, or names a column twice.
+        """
         match = None
         start = 0
         while start < len(block):
@@ -95,7 +99,14 @@ class Dialect:
             fault = str(error)
         raise body.wrong(f"the header cannot be read: {fault}", "The first line must name the columns")
 
-    def _parsed(self, body: Body, block: bytes, header: list[str]) -> Iterator[pa.RecordBatch]:
+    def parsed(
+        self, body: Body, block: bytes, header: list[str], *, only: list[str] | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield a block of whole records as columns of text.
+
+        :param only: the columns that are wanted; None: all. Records are checked as a whole anyway.
+        :raises FormatError: a record has more or fewer fields than the header.
+        """
         import pyarrow as pa
         import pyarrow.csv
 
@@ -121,6 +132,7 @@ class Dialect:
                 ),
                 convert_options=pyarrow.csv.ConvertOptions(
                     column_types=dict.fromkeys(header, pa.string()),
+                    include_columns=only,
                     strings_can_be_null=False,
                     check_utf8=False,
                 ),
@@ -129,7 +141,7 @@ class Dialect:
             raise _ragged(body, ragged, error) from None
         yield from table.to_batches()
 
-    def _blocks(self, body: Body) -> Iterator[bytes]:
+    def blocks(self, body: Body) -> Iterator[bytes]:
         """Yield blocks of whole records, about 1 MiB each."""
         rest = b""
         waiting: list[bytes] = []
@@ -162,6 +174,11 @@ class Dialect:
             yield block[:end]
         if end < len(block):
             raise body.truncated(f"it ends within a quoted value, after record {body.records}")
+
+    def record_ends(self, block: bytes, start: int) -> Iterator[int]:
+        """Yield where each record of a block of whole records ends."""
+        for match in self._record.finditer(block, start):
+            yield match.end()
 
     def _after_skipped(self, body: Body) -> Iterator[bytes]:
         skipped = 0

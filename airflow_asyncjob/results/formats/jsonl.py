@@ -28,14 +28,15 @@ def read(body: Body, *, exact: bool = True) -> Iterator[Row]:
 
 
 def read_runs(
-    body: Body, *, exact: bool, rough: bool = False, flat: FlatReader | None = None
+    body: Body, *, exact: bool, rough: bool = False, flat: FlatReader | None = None, above: int = 0
 ) -> Iterator[Run]:
     """Yield the documents in runs; see :func:`read`. The caller counts them.
 
     :param rough: numbers with a fraction may be floats, where these hold them; the text is at hand anyway.
     :param flat: makes columns of what is flat; None: all become records.
+    :param above: how many lines lie before the body, for messages.
     """
-    number = 0
+    number = above
     for text, ended in _blocks(body, 0 if flat is None else _AT_ONCE):
         run = None if flat is None else _columns(text.strip(), flat)
         if run is not None:
