@@ -222,7 +222,7 @@ class JsonlReader:
             body.records = before
             for block in _lines(body):
                 values: list[Any] = []
-                part = SourceBody(self._text.name, "jsonl", iter([block]), encoding=None)
+                part = SourceBody(self._text.name, "jsonl", iter([block]), encoding=None, within=True)
                 part.records = body.records
                 for run in jsonl.read_runs(part, exact=self._exact, above=lines):
                     values += run.values

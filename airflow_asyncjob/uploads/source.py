@@ -152,12 +152,22 @@ class SourceBody(Body):
     """A body that is a file of the caller's: its errors say so.
 
     :param file: its name.
+    :param skip: bytes of the text to pass over.
+    :param within: whether it begins within the file, and not at its start.
     """
 
     def __init__(
-        self, file: str, kind: str, chunks: Iterator[bytes], *, encoding: str | None, skip: int = 0
+        self,
+        file: str,
+        kind: str,
+        chunks: Iterator[bytes],
+        *,
+        encoding: str | None,
+        skip: int = 0,
+        within: bool = False,
     ) -> None:
         self._skip = skip
+        self._within = within
         super().__init__(_Named(file), kind, chunks, encoding=encoding)
 
     def text(self) -> Iterator[bytes]:
@@ -177,8 +187,8 @@ class SourceBody(Body):
         return TruncatedError(self._said(detail, "It may not be written whole: let the task wait for it"))
 
     def _said(self, detail: str, advice: str) -> str:
-        start = f"it starts with {excerpt(self.head)}" if self.head else "it is empty"
-        return f"The file {self.source.sent} cannot be read as {self.kind}: {detail}; {start}. {advice}."
+        start = f"; it starts with {excerpt(self.head)}" if self.head and not self._within else ""
+        return f"The file {self.source.sent} cannot be read as {self.kind}: {detail}{start}. {advice}."
 
 
 @contextmanager
@@ -225,5 +235,11 @@ class TextFile:
         with opened(self._source) as file, explained(self.name):
             chunks = _pieces(file, self.name, self._mark + offset if seeks else 0)
             plain = inflated(chunks, _Named(f"The file {self.name}")) if self._packed else chunks
-            skip = 0 if seeks else offset
-            yield SourceBody(self.name, self._kind, plain, encoding=self._encoding, skip=skip)
+            yield SourceBody(
+                self.name,
+                self._kind,
+                plain,
+                encoding=self._encoding,
+                skip=0 if seeks else offset,
+                within=seeks,
+            )
