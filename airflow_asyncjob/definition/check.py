@@ -154,8 +154,7 @@ class _Sections(UploadChecker):
         self._fetched({"format": "json", **rejects}, here)
         if rejects.get("target") is None and uses(rejects.get("request"), "download_target"):
             self._problem((*here, "target"), "required: `request` uses download_target")
-        for field in ("key", "index", "reason", "when"):
-            self._syntax(check_record_syntax, rejects.get(field), (*here, field))
+        self._refusal(rejects, here)
 
     def _fetched(self, result: Mapping[str, Any], here: Path) -> None:
         """Check what is asked for when the job has ended: its result, or its rejects."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from airflow_asyncjob.definition import places
-from airflow_asyncjob.definition.checker import Checker, check_record_syntax, listed, mapping
+from airflow_asyncjob.definition.checker import Checker, check_path, check_record_syntax, listed, mapping
 from airflow_asyncjob.definition.problems import Path, shown
 from airflow_asyncjob.definition.templates import inspect, is_template, whole_name
 from airflow_asyncjob.errors import DefinitionError
@@ -87,7 +87,8 @@ class UploadChecker(Checker):
     def _refused(self, rejects: Mapping[str, Any], path: Path, *, sends: bool) -> None:
         if not sends:
             self._problem(path, "would be ignored: the step sends no records (its request has no part: true)")
-        self._refused_paths(rejects, path)
+        self._syntax(check_path, rejects.get("records"), (*path, "records"))
+        self._refusal(rejects, path)
 
     def _submit_requests(
         self, submit: Mapping[str, Any]

@@ -14,7 +14,7 @@ from airflow_asyncjob.definition.render import HEADER_NAME
 from airflow_asyncjob.definition.templates import Inspection, inspect, is_template, whole_name
 from airflow_asyncjob.errors import DefinitionError
 
-__all__ = ["Checker", "check_record_syntax", "listed", "mapping", "texts_at", "uses"]
+__all__ = ["Checker", "check_path", "check_record_syntax", "listed", "mapping", "texts_at", "uses"]
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)")
@@ -215,15 +215,14 @@ class Checker:
         self._template(extractor.get("template"), path if short else (*path, "template"), template)
         if isinstance(extractor.get("expr"), str):
             self._inspected(extractor["expr"], (*path, "expr"), answer, expression=True)
-        self._syntax(_check_path, extractor.get("path"), path if short else (*path, "path"))
+        self._syntax(check_path, extractor.get("path"), path if short else (*path, "path"))
         self._syntax(_check_regex, extractor.get("regex"), (*path, "regex"))
         header = extractor.get("header")
         if isinstance(header, str) and not HEADER_NAME.fullmatch(header):
             self._problem((*path, "header"), f"{shown(header)} is not the name of a header")
 
-    def _refused_paths(self, rejects: Mapping[str, Any], path: Path) -> None:
-        """Check how refused records are found in an answer."""
-        self._syntax(_check_path, rejects.get("records"), (*path, "records"))
+    def _refusal(self, rejects: Mapping[str, Any], path: Path) -> None:
+        """Check what is read of each refused record."""
         for field in ("key", "index", "reason", "when"):
             self._syntax(check_record_syntax, rejects.get(field), (*path, field))
 
@@ -320,10 +319,14 @@ class Checker:
                 self._problem((*path, name), f"{shown(name)} cannot name {kind}: {valid}")
 
 
-def _check_path(path: str) -> None:
-    from airflow_asyncjob.definition.paths import check_path
+def check_path(path: str) -> None:
+    """Check a path into a body.
 
-    check_path(path)
+    :raises DefinitionError: it is neither a JMESPath nor a path of XML local names.
+    """
+    from airflow_asyncjob.definition import paths
+
+    paths.check_path(path)
 
 
 def check_record_syntax(path: str) -> None:

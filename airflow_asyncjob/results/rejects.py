@@ -21,7 +21,7 @@ from airflow_asyncjob.results.sink import Sink, remove_file
 from airflow_asyncjob.results.unpack import open_bodies
 
 if TYPE_CHECKING:
-    from airflow_asyncjob.definition.models.rejects import Refusal
+    from airflow_asyncjob.definition.models.refusal import Refusal
     from airflow_asyncjob.results.downloads import Downloads
 
 __all__ = ["Reject", "Stage", "fetch_rejects", "rejects_place"]

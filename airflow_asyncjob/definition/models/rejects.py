@@ -5,17 +5,18 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, StrictBool, StrictInt, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, StrictBool, WithJsonSchema, model_validator
 
-from airflow_asyncjob.definition.models.base import Model, mistakes
+from airflow_asyncjob.definition.models.base import mistakes
 from airflow_asyncjob.definition.models.extractor import ExtractorField
 from airflow_asyncjob.definition.models.paginate import Paginate
 from airflow_asyncjob.definition.models.records import Layout
+from airflow_asyncjob.definition.models.refusal import Refusal
 from airflow_asyncjob.definition.models.request import Request
 from airflow_asyncjob.definition.models.steps import Steps
 from airflow_asyncjob.definition.problems import shown
 
-__all__ = ["OnRejects", "Refusal", "Rejects", "Tolerated", "share_of"]
+__all__ = ["OnRejects", "Rejects", "Tolerated", "share_of"]
 
 OnRejects = Literal["fail", "warn", "ignore"]
 
@@ -43,30 +44,6 @@ Tolerated = Annotated[
 def share_of(tolerated: int | str) -> float | None:
     """Return a tolerated share, 0 to 1; None: it is a number of records."""
     return float(tolerated.rstrip("% ")) / 100 if isinstance(tolerated, str) else None
-
-
-class Refusal(Model):
-    """What one entry in a list of refused records says."""
-
-    key: str | None = Field(
-        default=None,
-        description="JMESPath into an entry: what names the caller's record, as submit.upload.key has it; of "
-        "several fields a list in their order, such as [email, region], or a mapping. null: nothing does.",
-    )
-    index: str | None = Field(
-        default=None,
-        description="JMESPath into an entry: the number of the record within what was sent. null: there is "
-        "none.",
-    )
-    index_base: StrictInt = Field(default=0, ge=0, description="With index: what the first record has.")
-    reason: str | None = Field(
-        default=None, description="JMESPath into an entry: why it was refused. null: the entry itself says."
-    )
-    when: str | None = Field(
-        default=None,
-        description="JMESPath into an entry: only where it is true is the entry a reject. null: all of them "
-        "are.",
-    )
 
 
 class Rejects(Layout, Refusal):

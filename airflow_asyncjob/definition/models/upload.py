@@ -15,6 +15,7 @@ from airflow_asyncjob.definition.models.records import (
     told_apart,
     wrong_record_path,
 )
+from airflow_asyncjob.definition.models.refusal import Refusal
 from airflow_asyncjob.definition.problems import did_you_mean, shown
 
 __all__ = ["Read", "Rejected", "Upload", "WrittenCsv"]
@@ -66,31 +67,13 @@ class Read(Model):
         return self
 
 
-class Rejected(Model):
-    """Where an answer lists the records that the API refused, and how each says which one it is."""
+class Rejected(Refusal):
+    """Where the answer to a part lists the records of it that the API refused."""
 
     records: str | None = Field(
         default=None,
         description="Path to the list of refused records in the answer: a JMESPath, or with a leading / one "
         "of XML local names. null: the answer is the list.",
-    )
-    key: str | None = Field(
-        default=None,
-        description="JMESPath into one of them: the value of upload.key in the caller's record. null: there "
-        "is none.",
-    )
-    index: str | None = Field(
-        default=None,
-        description="JMESPath into one of them: the number of the record among those that were sent: in the "
-        "part, for a step. null: there is none.",
-    )
-    index_base: StrictInt = Field(default=0, ge=0, description="Number that the API gives the first record.")
-    reason: str | None = Field(
-        default=None, description="JMESPath into one of them: why it was refused. null: nothing says it."
-    )
-    when: str | None = Field(
-        default=None,
-        description="JMESPath into one of them: true where it is a refused record. null: all of them are.",
     )
 
 
