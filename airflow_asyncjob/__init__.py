@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from airflow_asyncjob.errors import AsyncJobError
     from airflow_asyncjob.hooks.asyncjob import AsyncJobHook
     from airflow_asyncjob.operators.download import ResultDownloadOperator
+    from airflow_asyncjob.operators.plan import UploadPlanOperator
     from airflow_asyncjob.operators.submit import AsyncSubmitOperator
     from airflow_asyncjob.sensors.status import AsyncStatusSensor
     from airflow_asyncjob.task_group import async_job
@@ -28,6 +29,7 @@ __all__ = [
     "AsyncStatusTrigger",
     "AsyncSubmitOperator",
     "ResultDownloadOperator",
+    "UploadPlanOperator",
     "async_job",
     "errors",
 ]
@@ -40,6 +42,7 @@ _HOMES = {
     "AsyncStatusTrigger": "airflow_asyncjob.triggers.status",
     "AsyncSubmitOperator": "airflow_asyncjob.operators.submit",
     "ResultDownloadOperator": "airflow_asyncjob.operators.download",
+    "UploadPlanOperator": "airflow_asyncjob.operators.plan",
     "async_job": "airflow_asyncjob.task_group",
 }
 

@@ -34,6 +34,7 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": _NAME,
                 "python-modules": [
                     "airflow_asyncjob.operators.submit",
+                    "airflow_asyncjob.operators.plan",
                     "airflow_asyncjob.operators.download",
                 ],
             }

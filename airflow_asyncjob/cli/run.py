@@ -29,7 +29,7 @@ from airflow_asyncjob.definition import AsyncJob
 from airflow_asyncjob.definition.inputs import resolve_inputs
 from airflow_asyncjob.definition.rejects import names_rejects_of_failed
 from airflow_asyncjob.errors import AsyncJobError, InputError, JobError, UnreadableError
-from airflow_asyncjob.protocol import Goal, Job, Outcome, Submission
+from airflow_asyncjob.protocol import Failed, Goal, Job, Outcome, Plan, Planned, Submission
 from airflow_asyncjob.results.fetch import fetch_result
 from airflow_asyncjob.results.fresh import fresh_outcome
 from airflow_asyncjob.results.verdict import rejects_told, verdict_on
@@ -37,6 +37,7 @@ from airflow_asyncjob.transport.client import Wire
 from airflow_asyncjob.transport.driver import run
 from airflow_asyncjob.transport.narrate import Narrator
 from airflow_asyncjob.transport.trace import Trace
+from airflow_asyncjob.uploads.job import Uploading
 
 if TYPE_CHECKING:
     from airflow_asyncjob.results.manifest import Manifest
@@ -66,7 +67,7 @@ def run_job(options: RunOptions) -> int:
     :raises AsyncJobError: before anything was sent: the definition, an option or the connection is wrong.
     """
     definition = load_definition(options.definition)
-    inputs = resolve_inputs(definition, given_inputs(options.set_inputs), from_text=True)
+    inputs = resolve_inputs(definition, _read_files(definition, options.set_inputs), from_text=True)
     check_output(definition, options.destination, limit=options.limit, as_json=options.as_json)
     settings = connection_settings(options.base_url)
     check_address(settings, definition)
@@ -132,6 +133,26 @@ def given_inputs(pairs: tuple[str, ...]) -> dict[str, str]:
         if name in given:
             raise InputError(f"--set {name} is given twice; a list is one JSON value: --set '{name}=[1, 2]'")
         given[name] = value
+    return given
+
+
+def _read_files(definition: AsyncJob, pairs: tuple[str, ...]) -> dict[str, str]:
+    """Return what ``--set`` gave; of a list, an object or records, ``@FILE`` stands for the text of a file.
+
+    :raises InputError: see :func:`given_inputs`; or a file cannot be read.
+    """
+    given = given_inputs(pairs)
+    for name, text in given.items():
+        kind = definition.inputs[name].type if name in definition.inputs else "string"
+        if text.startswith("@") and kind in ("list", "object", "records"):
+            try:
+                given[name] = Path(text[1:]).read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                said = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+                raise InputError(
+                    f"--set {name}={text}: the file {text[1:]} cannot be read: {said}. Give the path of a "
+                    "text file with JSON after the @"
+                ) from None
     return given
 
 
@@ -205,7 +226,8 @@ class _Run:
             return {**error_object(error, **self.known), "message": f"{error.message}{left}"}, code_of(error)
 
     def _wait_for_job(self) -> Outcome:
-        finish = run(self.job, self._hands(self.job))
+        with Uploading(self.wire) as uploading:
+            finish = run(self.job, self._hands(self.job), plan=self._planner(uploading))
         # A signal that came while the answer to the submit was awaited.
         with self.interrupts.opened():
             pass
@@ -214,6 +236,16 @@ class _Run:
         assert finish.outcome is not None
         self.ended = True
         return finish.outcome
+
+    def _planner(self, uploading: Uploading) -> Callable[[Plan], Planned | Failed]:
+        """Return what cuts an upload; it may take long, sends nothing, and may be interrupted."""
+
+        def plan(command: Plan) -> Planned | Failed:
+            self.progress.doing("reading what is to be uploaded")
+            with self.interrupts.opened():
+                return uploading.plan(command)
+
+        return plan
 
     def _hands(self, job: Job) -> CommandLineHands:
         return CommandLineHands(job, self.wire, self.interrupts, self.progress)

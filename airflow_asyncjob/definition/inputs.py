@@ -7,13 +7,14 @@ from typing import Any
 
 from airflow_asyncjob.definition.job import AsyncJob
 from airflow_asyncjob.definition.models.inputs import Input
-from airflow_asyncjob.definition.problems import did_you_mean
+from airflow_asyncjob.definition.problems import did_you_mean, shown
+from airflow_asyncjob.definition.templates import inspect
 from airflow_asyncjob.definition.values import InputType, plain, typed
 from airflow_asyncjob.definition.values import from_template as read_template
 from airflow_asyncjob.definition.values import from_text as read_text
-from airflow_asyncjob.errors import InputError
+from airflow_asyncjob.errors import DefinitionError, InputError
 
-__all__ = ["resolve_inputs"]
+__all__ = ["resolve_inputs", "source_input", "without_records"]
 
 
 def resolve_inputs(
@@ -90,3 +91,38 @@ def _default(declared: Input) -> Any:
 
 def _wanted(declared: Input) -> str:
     return f"it is of type {declared.type}" + (f": {declared.description}" if declared.description else "")
+
+
+def without_records(job: AsyncJob, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the inputs of a job that is submitted, as they may be kept: without lists of records.
+
+    Only the submit sends them. They are many, and about people.
+    """
+    return {
+        name: value
+        for name, value in inputs.items()
+        if not (
+            isinstance(value, (list, tuple)) and name in job.inputs and job.inputs[name].type == "records"
+        )
+    }
+
+
+def source_input(job: AsyncJob, given: str | None = None) -> str:
+    """Return the input that says where the records of the upload are.
+
+    :param given: its name; None: it is the only one that ``submit.upload.source`` uses.
+    :raises DefinitionError: nothing is uploaded, there is no such input, or the source uses none or several.
+    """
+    upload = job.submit.upload if job.submit is not None else None
+    name = job.name or "the definition"
+    if upload is None:
+        raise DefinitionError(f"{name} uploads nothing: it has no section submit.upload")
+    used = sorted(member for holder, member in inspect(upload.source).members if holder == "inputs")
+    if given is None and len(used) == 1:
+        return used[0]
+    if given is not None and given in used:
+        return given
+    said = f"{name} takes its records from {shown(upload.source)}"
+    if given is not None:
+        raise DefinitionError(f"source_input {given!r}: {said}; {did_you_mean(given, used)}")
+    raise DefinitionError(f"{said}, which is not one input: give source_input, the one that a piece replaces")

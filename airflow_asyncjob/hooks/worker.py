@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         Wait,
         Woken,
     )
+    from airflow_asyncjob.protocol.parts import Refusals
     from airflow_asyncjob.transport import AsyncWire, Narrator, Wire
 
 __all__ = ["LongWait", "Stop", "Stopped", "WorkerHands", "narrator_of"]
@@ -77,6 +78,7 @@ class WorkerHands:
     :param wire: sends.
     :param narrator: writes the task log.
     :param store: keeps a checkpoint; None: nothing has to be kept.
+    :param keep_refusals: writes what an answer to an upload refused; None: nothing reads it.
     :param longest_wait: seconds that are slept through; a longer wait raises :class:`LongWait`. None: any.
     :param stop: looked at during a wait, and between two requests of a submit by steps once it is stored what
         is done.
@@ -89,6 +91,7 @@ class WorkerHands:
         narrator: Narrator,
         *,
         store: Callable[[Mapping[str, Any]], None] | None = None,
+        keep_refusals: Callable[[Refusals], None] | None = None,
         longest_wait: float | None = None,
         stop: Stop | None = None,
         clock: Callable[[], float] = time.time,
@@ -96,6 +99,7 @@ class WorkerHands:
         self._wire = wire
         self._narrator = narrator
         self._store = store
+        self._keep_refusals = keep_refusals
         self._longest_wait = longest_wait
         self._stop = stop or Stop()
         self._clock = clock
@@ -121,13 +125,15 @@ class WorkerHands:
         return Woken()
 
     def store(self, command: Store) -> Stored:
-        """Keep the checkpoint in the task state store.
+        """Keep the checkpoint in the task state store; before it, what was refused of a part.
 
         :raises Stopped: Airflow asked this process to end, and a part of a submit is not done yet.
         """
         from airflow_asyncjob.protocol import is_between_steps
         from airflow_asyncjob.protocol.messages import Stored
 
+        if self._keep_refusals is not None and command.refusals is not None:
+            self._keep_refusals(command.refusals)
         if self._store is not None:
             self._store(command.checkpoint)
         if is_between_steps(command.checkpoint):

@@ -244,6 +244,7 @@ class AsyncSubmitOperator(WaitsForJob, BaseOperator):
         from airflow_asyncjob.protocol import Goal, Job
         from airflow_asyncjob.transport import run
         from airflow_asyncjob.transport.conceal import conceal
+        from airflow_asyncjob.uploads.job import Uploading
 
         job = Job(
             self.definition,
@@ -263,7 +264,8 @@ class AsyncSubmitOperator(WaitsForJob, BaseOperator):
         )
         try:
             self._await_next_job(hands, submit_at)
-            finish = conceal(run(job, hands), wire.redactor)
+            with Uploading(wire) as uploading:
+                finish = conceal(run(job, hands, plan=uploading.plan), wire.redactor)
         except LongWait as wait:
             self._keep_submit(now, job.checkpoint.to_dict(), submit_at)
             self._defer_until(wait.until)

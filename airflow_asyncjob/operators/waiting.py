@@ -18,6 +18,7 @@ from airflow.sdk.exceptions import (
     TaskDeferralTimeout,
 )
 
+from airflow_asyncjob.definition.inputs import without_records
 from airflow_asyncjob.definition.rejects import names_rejects_of_failed
 from airflow_asyncjob.errors import DefinitionError
 from airflow_asyncjob.hooks import state
@@ -242,7 +243,7 @@ class WaitsForJob(JobTask):
         trigger = AsyncStatusTrigger(
             definition=self.definition.to_dict(),
             http_conn_id=self.http_conn_id,
-            inputs=now.inputs,
+            inputs=without_records(self.definition, now.inputs),
             names=now.names,
             checkpoint=checkpoint,
             quiet=quiet_seconds(),
@@ -274,7 +275,7 @@ class WaitsForJob(JobTask):
         """
         arguments = {
             "definition": definition.to_dict(),
-            "inputs": inputs,
+            "inputs": without_records(definition, inputs),
             "checkpoint": checkpoint,
         }  # not the names of the run: they are Airflow's own, and a weak password may be part of one
         found = wire.redactor.would_change(arguments)

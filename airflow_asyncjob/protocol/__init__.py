@@ -30,6 +30,7 @@ from airflow_asyncjob.protocol.messages import (
     Woken,
 )
 from airflow_asyncjob.protocol.pages import Pages
+from airflow_asyncjob.protocol.parts import Plan, Planned, Refusals
 
 __all__ = [
     "BodyBroken",
@@ -48,10 +49,13 @@ __all__ = [
     "Listing",
     "Outcome",
     "Pages",
+    "Plan",
+    "Planned",
     "Purpose",
     "Receive",
     "Refresh",
     "Refreshed",
+    "Refusals",
     "Responded",
     "Response",
     "Send",

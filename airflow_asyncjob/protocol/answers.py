@@ -18,6 +18,7 @@ from airflow_asyncjob.definition.problems import kind_of, shown
 from airflow_asyncjob.definition.templates import evaluate, render
 from airflow_asyncjob.errors import AsyncJobError, DefinitionError, RefusedError, UnreadableError
 from airflow_asyncjob.protocol.messages import Failed, Fault, Responded, Response, Submission
+from airflow_asyncjob.protocol.parts import Refusals
 
 __all__ = [
     "Answer",
@@ -100,6 +101,7 @@ class Reading:
         does.
     :param submission: the job that a submit created.
     :param kept: what the steps of a submit have captured so far; None: this was the last, or no step.
+    :param refusals: the records that an answer to an upload refused; None: nothing reads them.
     :param look: what a poll saw.
     :param notes: for the log.
     """
@@ -111,6 +113,7 @@ class Reading:
     pause: float | None = None
     submission: Submission | None = None
     kept: Mapping[str, Any] | None = None
+    refusals: Refusals | None = None
     look: Look | None = None
     notes: tuple[str, ...] = ()
 

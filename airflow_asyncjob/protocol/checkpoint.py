@@ -16,7 +16,8 @@ phase          last thing known for sure               the next process
 =============  ======================================  ====================================================
 
 Of a submit by steps, ``step`` and ``item`` say which request ``idle`` and ``intent`` speak of; those before
-it are done, and are not sent again.
+it are done, and are not sent again. Where it uploads, ``upload`` says how the records were cut: a process
+that goes on cuts them again, and finds out whether they are the same.
 
 Version 1 only ever grows by fields with a default, which says what was so before there was the field: what an
 older version of this package wrote is read. What a newer one wrote, with a field that is not known here, is
@@ -34,7 +35,7 @@ from airflow_asyncjob.definition.models.base import Model
 from airflow_asyncjob.errors import CheckpointError
 from airflow_asyncjob.protocol.messages import Outcome, Submission
 
-__all__ = ["VERSION", "Checkpoint", "Durable", "is_between_steps"]
+__all__ = ["VERSION", "Checkpoint", "Cut", "Durable", "is_between_steps"]
 
 VERSION = 1
 _ADVICE = (
@@ -44,6 +45,16 @@ _ADVICE = (
 
 Durable = Literal["idle", "intent", "submitted", "cancelling", "ended"]
 """What is known for sure about a job, as far as a later process needs it."""
+
+
+class Cut(Model):
+    """How an upload was cut; none of its records, and nothing of where they lie."""
+
+    model_config = ConfigDict(strict=True)
+
+    mark: str = Field(description="Fingerprint of the source and of how it is cut.")
+    parts: int = Field(ge=0, description="How many parts there are.")
+    records: int = Field(ge=0, description="How many records are in them.")
 
 
 class Checkpoint(Model):
@@ -75,6 +86,9 @@ class Checkpoint(Model):
     item: int = Field(0, ge=0, description="Items of that step (each) that are done.")
     step_captures: dict[str, Any] = Field(
         default_factory=dict, description="What the steps that are done captured."
+    )
+    upload: Cut | None = Field(
+        None, description="How the upload was cut whose requests step and item count; null: there is none."
     )
     submission: Submission | None = None
     deadline: float | None = Field(None, description="null: nobody has waited yet.")

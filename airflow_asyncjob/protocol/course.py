@@ -11,6 +11,7 @@ from airflow_asyncjob.definition.models.extractor import Extractor
 from airflow_asyncjob.definition.models.request import Request
 from airflow_asyncjob.definition.models.steps import Step
 from airflow_asyncjob.definition.models.submit import Submit
+from airflow_asyncjob.definition.parts import PartInfo, Plan
 from airflow_asyncjob.definition.problems import kind_of, shown
 from airflow_asyncjob.definition.render import uses_name
 from airflow_asyncjob.definition.templates import render
@@ -18,7 +19,17 @@ from airflow_asyncjob.errors import CheckpointError, TemplateError
 from airflow_asyncjob.protocol.checkpoint import Checkpoint
 from airflow_asyncjob.protocol.facts import Facts
 
-__all__ = ["Leg", "called", "captured", "done_before", "items_of", "known_step", "leg_of", "repeatable"]
+__all__ = [
+    "Leg",
+    "called",
+    "captured",
+    "done_before",
+    "items_of",
+    "known_step",
+    "leg_of",
+    "repeatable",
+    "why_repeatable",
+]
 
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 """Methods that do the same when they are sent twice (RFC 9110, 9.2.2). Of a single submit nothing is known:
@@ -37,6 +48,7 @@ class Leg:
     :param items: what ``each`` gave; None: the step has none.
     :param item: number of the item, from 0.
     :param section: whose steps they are, for messages.
+    :param part: the part of the upload that it is about; None: it is about none.
     """
 
     request: Request
@@ -47,6 +59,7 @@ class Leg:
     items: Sequence[Any] | None = None
     item: int = 0
     section: str = "the submit"
+    part: PartInfo | None = None
 
     @property
     def empty(self) -> bool:
@@ -79,7 +92,8 @@ class Leg:
     @property
     def what(self) -> str:
         """What was tried, for messages, such as ``the step 'upload 2 of 5' of the submit``."""
-        return f"the step {self.label!r} of {self.section}" if self.step else self.section
+        tried = f"the step {self.label!r} of {self.section}" if self.step else self.section
+        return tried if self.part is None else f"{tried} ({_records_of(self.part)})"
 
     def kept(self, before: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
         """Return the captures of all steps so far, this answer's among them.
@@ -137,15 +151,23 @@ def leg_of(submit: Submit, facts: Facts, names: Mapping[str, Any]) -> Leg:
     :param names: what the request of a submit sees, but for ``captures`` and ``item``.
     :raises TemplateError: ``each`` cannot be rendered, is no list, or is empty in the last step.
     """
+    plan = facts.plan
+    if plan is not None:
+        names = {**names, "upload": _upload_names(plan)}
     if submit.steps is None:
         assert submit.request is not None
-        return Leg(submit.request, "submit", names)
+        if plan is None or not submit.request.part:
+            return Leg(submit.request, "submit", names)
+        part = plan.parts[0]
+        return Leg(submit.request, "submit", {**names, "part": _part_names(part)}, part=part)
     number = known_step(submit, facts.step)
     step, place = submit.steps[number], f"submit.steps[{number}]"
     follows = submit.steps[number + 1].name if number + 1 < len(submit.steps) else ""
     names = {**names, "captures": facts.step_captures}
     if step.each is None:
         return Leg(step.request, place, names, step, follows)
+    if plan is not None and step.each_part:
+        return _leg_of_part(Leg(step.request, place, names, step, follows, plan.parts, facts.item))
     items = items_of(step.each, names, f"{place}.each")
     if facts.item >= len(items) and not follows:
         done = f", of which {facts.item} were sent before" if facts.item else ""
@@ -156,6 +178,33 @@ def leg_of(submit: Submit, facts: Facts, names: Mapping[str, Any]) -> Leg:
     if facts.item < len(items):
         names = {**names, "item": items[facts.item]}
     return Leg(step.request, place, names, step, follows, items, facts.item)
+
+
+def _leg_of_part(leg: Leg) -> Leg:
+    """Return the request of a step for one part of the upload, with what its templates see of it."""
+    if leg.empty:
+        return leg
+    assert leg.items is not None
+    part: PartInfo = leg.items[leg.item]
+    return replace(leg, part=part, names={**leg.names, "part": _part_names(part)})
+
+
+def _part_names(part: PartInfo) -> Mapping[str, Any]:
+    """Return what templates see as ``part``."""
+    fields = ("number", "records", "bytes", "first", "last", "count", "md5", "sha256")
+    return {name: getattr(part, name) for name in fields}
+
+
+def _upload_names(plan: Plan) -> Mapping[str, Any]:
+    """Return what templates see as ``upload``."""
+    return {"parts": len(plan.parts), "records": plan.records, "bytes": plan.bytes}
+
+
+def _records_of(part: PartInfo) -> str:
+    """Return the records of a part for people, such as ``records 1,001 to 2,000``."""
+    if part.records == 1:
+        return f"record {part.first:,}"
+    return f"records {part.first:,} to {part.first + part.records - 1:,}"
 
 
 def items_of(each: str, names: Mapping[str, Any], where: str) -> Sequence[Any]:
@@ -173,12 +222,24 @@ def items_of(each: str, names: Mapping[str, Any], where: str) -> Sequence[Any]:
 def repeatable(submit: Submit, facts: Facts) -> bool:
     """Return whether the request that comes next may be sent again when nobody knows what came of it.
 
-    It may when it carries the idempotency key. A step may besides when its method says so.
+    It may when it carries the idempotency key. A step may besides when its method says so; and ``again`` of a
+    step has the last word.
     """
-    request = submit.requests[known_step(submit, facts.step)]
+    number = known_step(submit, facts.step)
+    request = submit.requests[number]
+    if submit.steps is not None and submit.steps[number].again is not None:
+        return submit.steps[number].again is True
     if submit.steps is not None and request.method in _IDEMPOTENT:
         return True
     return bool(facts.key) and uses_name(request, "idempotency_key")
+
+
+def why_repeatable(submit: Submit, facts: Facts) -> str:
+    """Return why the step that comes next may be sent again, for people."""
+    step = (submit.steps or ())[known_step(submit, facts.step)]
+    if step.again:
+        return "the definition says that it may be repeated (again: true)"
+    return f"it has the same key ({facts.key}), or a method that may be repeated"
 
 
 def called(submit: Submit | None, facts: Facts) -> str:
@@ -198,5 +259,6 @@ def done_before(submit: Submit | None, facts: Facts | Checkpoint) -> str:
     number = known_step(submit, facts.step)
     done = [step.name for step in submit.steps[:number]]
     if facts.item:
-        done.append(f"{facts.item} item{'s' * (facts.item > 1)} of {submit.steps[number].name}")
+        what = "part" if submit.steps[number].each_part else "item"
+        done.append(f"{facts.item} {what}{'s' * (facts.item > 1)} of {submit.steps[number].name}")
     return ", ".join(done)

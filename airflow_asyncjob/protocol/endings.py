@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from airflow_asyncjob.definition.job import AsyncJob
+from airflow_asyncjob.definition.models.submit import Submit
 from airflow_asyncjob.definition.problems import counted, shown
 from airflow_asyncjob.errors import (
     AsyncJobError,
@@ -17,8 +18,10 @@ from airflow_asyncjob.errors import (
     RefusedError,
     UncertainError,
     UnreachableError,
+    UploadError,
 )
 from airflow_asyncjob.protocol.answers import Answer, Look, Reading
+from airflow_asyncjob.protocol.checkpoint import Cut
 from airflow_asyncjob.protocol.course import called, done_before
 from airflow_asyncjob.protocol.facts import Facts
 from airflow_asyncjob.protocol.messages import Outcome
@@ -35,10 +38,12 @@ __all__ = [
     "no_tries_left",
     "not_started",
     "not_stopped",
+    "not_the_same",
     "nothing_to_wait_for",
     "over_budget",
     "stopped",
     "timed_out",
+    "too_many_parts",
     "with_word",
 ]
 
@@ -137,6 +142,40 @@ def barred(definition: AsyncJob, facts: Facts) -> UncertainError:
         "job. If there is none, submit anew (clear the submit task).",
         may_resubmit=False,
     )
+
+
+def not_the_same(submit: Submit, facts: Facts, cut: Cut) -> UploadError | None:
+    """Return the error for an upload whose parts are not those it began with; None: they are the same.
+
+    :param cut: how the source is cut now.
+    """
+    before = facts.upload
+    if before is None or before.mark == cut.mark:
+        return None
+    done = done_before(submit, facts) or "none that is known"
+    return UploadError(
+        f"The source of the upload changed between two tries of the submit: it gave {_parts(before)}, and "
+        f"now gives {_parts(cut)} (or other records, or they are written in another way). What was sent and "
+        f"what would be sent do not belong together, so that nothing more is sent. Done are: {done}. Let the "
+        "source be as it was, or start a new job (clear the submit task), which sends all of it; what was "
+        "done is left at the API."
+    )
+
+
+def too_many_parts(submit: Submit, cut: Cut) -> UploadError | None:
+    """Return the error for an upload that one request cannot send; None: it can, or there are steps."""
+    if submit.request is None or not submit.request.part or cut.parts <= 1:
+        return None
+    return UploadError(
+        f"The upload takes {cut.parts:,} requests with {counted(cut.records, 'record')}, and submit.request "
+        "sends one. Make a job of each piece: set job_bytes and job_records of submit.upload to what one "
+        "request takes, and map the job over the output of an UploadPlanOperator. Or, where the API takes "
+        "several parts for one job, give submit.steps with a step that has each: '{{ parts }}'."
+    )
+
+
+def _parts(cut: Cut) -> str:
+    return f"{counted(cut.parts, 'part')} with {counted(cut.records, 'record')}"
 
 
 def mute(facts: Facts) -> DefinitionError:

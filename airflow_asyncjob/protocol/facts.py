@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from airflow_asyncjob.definition.parts import Plan
 from airflow_asyncjob.protocol.answers import Answer
-from airflow_asyncjob.protocol.checkpoint import Checkpoint, Durable
+from airflow_asyncjob.protocol.checkpoint import Checkpoint, Cut, Durable
 from airflow_asyncjob.protocol.messages import Outcome, Submission
 
 __all__ = ["Facts"]
@@ -19,6 +20,7 @@ class Facts:
 
     :param begun: ``submitted_at``, or the start of this process where the clock stands before it.
     :param unsure: a submit, or a step of one, was sent whose outcome is not known.
+    :param plan: the parts of the upload, as this process cut them; None: not yet, or nothing is uploaded.
     :param late: failed looks since the deadline.
     :param kinds: the kinds of answers of the failed polls in a row.
     :param raw_status: the API's own word, as last seen.
@@ -39,6 +41,8 @@ class Facts:
     step: str = ""
     item: int = 0
     step_captures: dict[str, Any] = field(default_factory=dict)
+    upload: Cut | None = None
+    plan: Plan | None = None
     submission: Submission | None = None
     begun: float = 0.0
     deadline: float | None = None
@@ -72,6 +76,7 @@ class Facts:
             step=checkpoint.step,
             item=checkpoint.item,
             step_captures=dict(checkpoint.step_captures),
+            upload=checkpoint.upload,
             submission=checkpoint.submission,
             deadline=checkpoint.deadline,
             next_poll_at=checkpoint.next_poll_at,
@@ -112,6 +117,7 @@ class Facts:
             step=self.step,
             item=self.item,
             step_captures=self.step_captures,
+            upload=self.upload,
             submission=self.submission,
             deadline=self.deadline,
             next_poll_at=self.next_poll_at,
@@ -136,7 +142,7 @@ class Facts:
 
     def forget_steps(self) -> None:
         """Start with the first step again, or have none any more."""
-        self.step, self.item, self.step_captures = "", 0, {}
+        self.step, self.item, self.step_captures, self.upload = "", 0, {}, None
 
     def all_captures(self) -> Mapping[str, Any]:
         """Return the captures of the submission and of the polls; the later win."""

@@ -31,6 +31,7 @@ from airflow_asyncjob.protocol.messages import (
     Submission,
     Woken,
 )
+from airflow_asyncjob.protocol.parts import Planned
 from airflow_asyncjob.protocol.status import read_poll
 from airflow_asyncjob.protocol.steps import comparable, pause_of
 from airflow_asyncjob.protocol.submitting import Submitting
@@ -260,6 +261,7 @@ class Job(Submitting):
     def _judge(self, event: Event) -> Verdict:
         if isinstance(event, Stored):
             self._stored = None if self._storing is None else comparable(self._storing)
+            self._refusals = None
             return Verdict.STORED
         if isinstance(event, Refreshed):
             self._refreshed = True
@@ -267,6 +269,9 @@ class Job(Submitting):
         if isinstance(event, Woken):
             until, forbidden = self._next_look() if self.phase is Phase.POLL_PAUSE else (0.0, False)
             return Verdict.OVERDUE if forbidden and self._now >= until else Verdict.WOKEN
+        if self.phase is Phase.PLAN:
+            assert isinstance(event, (Planned, Failed))
+            return self._judge_plan(event)
         assert isinstance(event, (Responded, Failed))
         if self.phase is Phase.SUBMIT:
             return self._judge_submit(event)

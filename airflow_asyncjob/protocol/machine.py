@@ -22,12 +22,14 @@ from airflow_asyncjob.protocol.messages import (
     Wait,
     Woken,
 )
+from airflow_asyncjob.protocol.parts import Plan, Planned
 from airflow_asyncjob.protocol.transitions import Phase, Step, Verdict
 
 __all__ = ["Machine"]
 
 _ANSWERS: Mapping[type[Command], tuple[type[Event], ...]] = {
     Store: (Stored,),
+    Plan: (Planned, Failed),
     Send: (Responded, Failed),
     Wait: (Woken,),
     Refresh: (Refreshed,),

@@ -15,6 +15,7 @@ from airflow_asyncjob.definition.models.extractor import Extractor
 from airflow_asyncjob.definition.models.request import Request
 from airflow_asyncjob.definition.models.rules import State
 from airflow_asyncjob.errors import AsyncJobError, CheckpointError
+from airflow_asyncjob.protocol.parts import Plan, Planned, Refusals
 
 __all__ = [
     "BodyBroken",
@@ -204,9 +205,14 @@ class Submission:
 
 @dataclass(frozen=True)
 class Store:
-    """Keep this checkpoint (a JSON object, no secrets) before anything else happens. Answer: ``Stored``."""
+    """Keep this checkpoint (a JSON object, no secrets) before anything else happens. Answer: ``Stored``.
+
+    :param refusals: to be written before the checkpoint, in place of what was written for the same part: a
+        part that the checkpoint counts as acknowledged is not sent again. None: the definition reads none.
+    """
 
     checkpoint: Mapping[str, Any]
+    refusals: Refusals | None = None
 
 
 @dataclass(frozen=True)
@@ -272,7 +278,7 @@ class Finish:
     error: AsyncJobError | None = None
 
 
-Command = Store | Send | Wait | Refresh | Receive | Finish
+Command = Store | Plan | Send | Wait | Refresh | Receive | Finish
 
 # Events -----------------------------------------------------------------------------------------------------
 
@@ -337,4 +343,4 @@ class BodyBroken:
     detail: str
 
 
-Event = Stored | Responded | Failed | Woken | Refreshed | BodyEnded | BodyBroken
+Event = Stored | Planned | Responded | Failed | Woken | Refreshed | BodyEnded | BodyBroken

@@ -15,7 +15,16 @@ from airflow_asyncjob.protocol.checkpoint import Durable
 from airflow_asyncjob.protocol.facts import Facts
 from airflow_asyncjob.protocol.goals import Goal
 from airflow_asyncjob.protocol.machine import Machine
-from airflow_asyncjob.protocol.messages import Command, Finish, Purpose, Refresh, Send, Store, Wait
+from airflow_asyncjob.protocol.messages import (
+    Command,
+    Finish,
+    Purpose,
+    Refresh,
+    Send,
+    Store,
+    Wait,
+)
+from airflow_asyncjob.protocol.parts import Refusals
 from airflow_asyncjob.protocol.targets import discreet, is_too_large, secret_place
 from airflow_asyncjob.protocol.transitions import TABLE, Phase, Verdict
 from airflow_asyncjob.protocol.waits import backoff, poll_wait
@@ -40,6 +49,7 @@ class Steps(Machine):
         self._facts = facts
         self._stored: dict[str, Any] | None = None
         self._storing: dict[str, Any] | None = None
+        self._refusals: Refusals | None = None
         self._reading: Reading | None = None
         self._noted: set[str] = set()
         self._error: AsyncJobError | None = None
@@ -107,7 +117,7 @@ class Steps(Machine):
         if untouched or comparable(plain) == self._stored:
             return Verdict.STORED
         self._storing = plain
-        return Store(plain)
+        return Store(plain, self._refusals)
 
     _enter_record_intent = _enter_record_pause = _record
     _enter_record_step = _enter_record_submission = _record

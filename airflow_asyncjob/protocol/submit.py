@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from airflow_asyncjob.definition.extract import MISSING, View, extract, find
 from airflow_asyncjob.definition.job import AsyncJob
@@ -37,12 +38,16 @@ from airflow_asyncjob.protocol.answers import (
 from airflow_asyncjob.protocol.course import Leg, captured
 from airflow_asyncjob.protocol.early import with_end
 from airflow_asyncjob.protocol.messages import Failed, Fault, Responded, Submission
+from airflow_asyncjob.protocol.parts import Refusals
+from airflow_asyncjob.protocol.refusals import refused_in
 from airflow_asyncjob.protocol.waits import retry_after
 
 __all__ = ["read_submit"]
 
 _LARGEST_CAPTURES = 32 * 1024
 """Characters of JSON that all steps of a submit may leave: a checkpoint is small."""
+_SIGNATURES = ("x-amz-signature", "x-goog-signature", "signature", "sig")
+"""Query parameters of pre-signed URLs: of Amazon S3, of Google Cloud Storage, of both before, of Azure."""
 _SEE_OTHER = (302, 303)
 """Redirects that may tell where the new job is; the others say that nothing was done."""
 
@@ -70,6 +75,8 @@ def read_submit(
         return ruled_out(seen, event, leg.what)
     if then is not None or 200 <= response.code < 300 or response.code in _SEE_OTHER:
         return _accepted(definition, seen, event, leg, now, wait)
+    if response.code in (400, 401, 403) and leg.step is not None and _is_presigned(response.url):
+        return _expired(seen, event, leg)
     if response.code in (401, 403):
         return denied(event, leg.what)
     if response.code == 429:
@@ -122,8 +129,34 @@ def _submit_refused(seen: Seen, event: Responded, leg: Leg) -> Reading:
         advice = f"Correct the URL or the method of {leg.place}.request, or the connection's address."
     else:
         advice = "Correct the request or the inputs."
-    error = RefusedError(f"The API refused {leg.what}: {said(event)}. Expected a code of 2xx. {advice}")
-    return Reading(Answer.REFUSED, said(event), error, notes=seen.notes)
+    text = f"The API refused {leg.what}: {said(event)}. Expected a code of 2xx. {advice}"
+    return Reading(Answer.REFUSED, said(event), RefusedError(text + _before(leg)), notes=seen.notes)
+
+
+def _is_presigned(url: str) -> bool:
+    """Return whether a URL has its own credentials in it, which end at a time."""
+    return any(name.lower() in _SIGNATURES for name, _ in parse_qsl(urlsplit(url).query))
+
+
+def _expired(seen: Seen, event: Responded, leg: Leg) -> Reading:
+    text = (
+        f"The URL of {leg.what} has expired, or does not allow this: {said(event)}. It is pre-signed: "
+        "whoever gave it decides until when it can be used, and the connection's credentials change nothing. "
+        "Begin again for a new one (clear the submit task). Where all parts take longer than it can be used, "
+        "let a job have fewer of them (job_bytes or job_records of submit.upload)."
+    )
+    return Reading(Answer.REFUSED, said(event), RefusedError(text + _before(leg)), notes=seen.notes)
+
+
+def _before(leg: Leg) -> str:
+    """Return what was acknowledged before a part, for people; empty where no part was sent."""
+    if leg.part is None:
+        return ""
+    number, last = leg.part.number - 1, leg.part.first - 1
+    if not number:
+        return " No part was acknowledged before it."
+    parts = f"{number:,} part{' was' if number == 1 else 's were'}"
+    return f" {parts} acknowledged before it (the records up to {last:,})."
 
 
 def _accepted(
@@ -137,10 +170,13 @@ def _accepted(
         return Reading(Answer.GARBLED, problem, _illegible(problem, seen.trouble.message, leg), wait=wait)
     try:
         kept = leg.names.get("captures", {}) if no_data else _kept(seen.view, leg)
+        refusals, refused = _refusals(submit, seen.view, leg)
         if not leg.is_last and not no_data:
             if event.response.code == 302 and not leg.capture and seen.rule is None:
                 return _submit_refused(seen, event, leg)
-            return Reading(Answer.GOOD, wait=wait, kept=kept, notes=seen.notes)
+            return Reading(
+                Answer.GOOD, wait=wait, kept=kept, refusals=refusals, notes=(*seen.notes, *refused)
+            )
         submission, notes = _submission(submit, seen, leg, kept, now, wait, no_data=no_data)
     except (UnreadableError, DefinitionError) as error:
         if (
@@ -149,7 +185,31 @@ def _accepted(
             return _submit_refused(seen, event, leg)
         return Reading(Answer.NO_MATCH, problem, _illegible(problem, error.message, leg), notes=seen.notes)
     submission, more = with_end(definition, seen.view, submission, leg.names, event.response.sent)
-    return Reading(Answer.GOOD, submission=submission, notes=seen.notes + notes + more)
+    notes = (*seen.notes, *refused, *notes, *more)
+    return Reading(Answer.GOOD, submission=submission, refusals=refusals, notes=notes)
+
+
+def _refusals(submit: Submit, view: View, leg: Leg) -> tuple[Refusals | None, tuple[str, ...]]:
+    """Return the records of a part that an answer refused, with a line for the log; None: nothing reads them.
+
+    :raises UnreadableError: where they should be is something else.
+    """
+    rejected = None if leg.step is None else leg.step.rejects
+    if rejected is None or leg.part is None or submit.upload is None:
+        return None, ()
+    entries = refused_in(
+        rejected,
+        view.body,
+        stage="upload",
+        keys=submit.upload.key,
+        first=leg.part.first,
+        records=leg.part.records,
+        where=f"{leg.place}.rejects",
+    )
+    if not entries:
+        return Refusals(leg.part.number), ()
+    line = f"{leg.label}: the API refused {len(entries):,} of its {leg.part.records:,} records"
+    return Refusals(leg.part.number, entries), (line,)
 
 
 def _kept(view: View, leg: Leg) -> dict[str, Any]:

@@ -7,10 +7,12 @@ from typing import Any
 
 from airflow_asyncjob.errors import TemplateError
 from airflow_asyncjob.protocol import endings
-from airflow_asyncjob.protocol.answers import Answer, Reading
-from airflow_asyncjob.protocol.course import Leg, called, done_before, leg_of, repeatable
+from airflow_asyncjob.protocol.answers import Answer, Reading, failure
+from airflow_asyncjob.protocol.checkpoint import Cut
+from airflow_asyncjob.protocol.course import Leg, called, done_before, leg_of, repeatable, why_repeatable
 from airflow_asyncjob.protocol.judge import judge_submit
 from airflow_asyncjob.protocol.messages import Command, Failed, Purpose, Responded, Send
+from airflow_asyncjob.protocol.parts import Plan, Planned
 from airflow_asyncjob.protocol.steps import Steps, pause_of
 from airflow_asyncjob.protocol.submit import read_submit
 from airflow_asyncjob.protocol.targets import secret_place
@@ -58,6 +60,37 @@ class Submitting(Steps):
             return Verdict.STOP
         maybe = self._facts.unsure or self._facts.begun_steps
         return Verdict.STOP_UNSURE if maybe else Verdict.STOP_UNSENT
+
+    # The upload ---------------------------------------------------------------------------------------------
+
+    def _enter_plan(self) -> Command | Verdict:
+        submit, facts = self.definition.submit, self._facts
+        if submit is None or submit.upload is None or facts.plan is not None:
+            return Verdict.PLANNED
+        return Plan(submit.upload, self._names, anew=not self._begun)
+
+    @property
+    def _begun(self) -> bool:
+        """Whether something of this submission was sent, as far as is known."""
+        return self._facts.begun_steps or self._facts.unsure
+
+    def _judge_plan(self, event: Planned | Failed) -> Verdict:
+        submit, facts = self.definition.submit, self._facts
+        assert submit is not None
+        if isinstance(event, Planned):
+            plan = event.plan
+            cut = Cut(mark=plan.mark, parts=len(plan.parts), records=plan.records)
+            error = endings.not_the_same(submit, facts, cut) if self._begun else None
+            error = error or endings.too_many_parts(submit, cut)
+            if error is None:
+                facts.plan, facts.upload = plan, cut
+                return Verdict.PLANNED
+            self._take(Reading(Answer.REFUSED, error=error))
+        else:
+            self._take(failure(event, "the upload"))
+        return Verdict.REFUSED
+
+    # Sending ------------------------------------------------------------------------------------------------
 
     def _judge_submit(self, event: Responded | Failed) -> Verdict:
         facts = self._facts
@@ -111,6 +144,7 @@ class Submitting(Steps):
         facts.unsure, facts.tries = False, 0
         facts.not_before = None if self._reading.wait is None else self._now + self._reading.wait
         self._refreshed = False
+        self._refusals = self._reading.refusals
 
     def _do_fail(self) -> None:
         super()._do_fail()
@@ -133,7 +167,7 @@ class Submitting(Steps):
         key, submit = self._facts.key, self.definition.submit
         if submit is not None and submit.steps is not None:
             text = f"The {self._called} may have been done already. It is sent again, which does no harm"
-            self.notes.append(f"{text}: it has the same key ({key}), or a method that may be repeated.")
+            self.notes.append(f"{text}: {why_repeatable(submit, self._facts)}.")
             return
         self.notes.append(
             "An earlier submit may have been accepted. It is sent again with the same key "
@@ -172,6 +206,7 @@ class Submitting(Steps):
         facts.unsure, facts.not_before, facts.since, facts.tries = False, None, None, 0
         facts.forget_steps()
         self._refreshed = False
+        self._refusals = self._reading.refusals
 
     def _do_no_data(self) -> None:
         self._facts.outcome = endings.nothing_to_wait_for(self._facts, self._now)

@@ -25,6 +25,8 @@ class Phase(enum.StrEnum):
     """What the machine waits for."""
 
     START = "start"
+    PLAN = "plan"
+    """Cutting the upload of a submit into its parts, once in a process."""
     RECORD_INTENT = "record_intent"
     """Storing that a submit is about to be sent."""
     SUBMIT = "submit"
@@ -103,6 +105,10 @@ class Verdict(enum.StrEnum):
     WOKEN = "woken"
     CHANGED = "changed"
     UNCHANGED = "unchanged"
+
+    # Of an upload.
+    PLANNED = "planned"
+    """Its parts are known (or the submit has none)."""
 
     # Of an answer to any request.
     DENIED = "denied"
@@ -239,7 +245,13 @@ _TABLE: Mapping[Phase, Mapping[Verdict, Step]] = {
         V.DISCARD: (P.DELETE, A.NOTHING),
         V.OVER: (P.FINISHED, A.NOTHING),
     },
-    # Submit. The intent is stored before each request, and what came of it before each wait.
+    # Submit. What an upload sends is known before the first request; the intent is stored before each, and
+    # what came of it before each wait.
+    P.PLAN: {
+        **_NOT_SUBMITTED,
+        V.PLANNED: (P.RECORD_INTENT, A.NOTHING),
+        V.REFUSED: (P.RECORD_FAILURE, A.FAIL),
+    },
     P.RECORD_INTENT: {**_NOT_SUBMITTED, V.STORED: (P.SUBMIT, A.NOTHING)},
     P.SUBMIT: {
         **_NOT_SUBMITTED,
@@ -259,7 +271,7 @@ _TABLE: Mapping[Phase, Mapping[Verdict, Step]] = {
         V.UNCHANGED: (P.RECORD_FAILURE, A.FAIL),
     },
     P.RECORD_PAUSE: {**_NOT_SUBMITTED, V.STORED: (P.SUBMIT_PAUSE, A.NOTHING)},
-    P.SUBMIT_PAUSE: {**_NOT_SUBMITTED, V.WOKEN: (P.RECORD_INTENT, A.NOTHING)},
+    P.SUBMIT_PAUSE: {**_NOT_SUBMITTED, V.WOKEN: (P.PLAN, A.NOTHING)},
     P.RECORD_STEP: {
         V.STOP_UNSURE: _NOT_SUBMITTED[V.STOP_UNSURE],
         V.STORED: (P.SUBMIT_PAUSE, A.NOTHING),

@@ -20,6 +20,7 @@ from airflow_asyncjob.protocol import (
     Download,
     Event,
     Finish,
+    Plan,
     Receive,
     Refresh,
     Responded,
@@ -152,8 +153,8 @@ class ResilientSource:
                         event = self._wait(command)
                     case Refresh():
                         event = self._wire.refresh()
-                    case Store():
-                        raise AssertionError("a download stores nothing")
+                    case Store() | Plan():
+                        raise AssertionError("a download stores nothing, and has no upload")
                     case _:
                         assert_never(command)
                 self._observe(command, event)

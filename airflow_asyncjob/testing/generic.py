@@ -14,6 +14,7 @@ from xml.sax.saxutils import escape
 
 from airflow_asyncjob.testing.api import Api, FileStore, Received, Reply, Route, json_reply
 from airflow_asyncjob.testing.clock import Clock
+from airflow_asyncjob.testing.imports import Imports
 from airflow_asyncjob.testing.ledger import Purpose
 from airflow_asyncjob.testing.paging import rejects_page, rows_page
 from airflow_asyncjob.testing.plan import Job, Plan
@@ -22,6 +23,7 @@ from airflow_asyncjob.testing.rows import expected_rows, share, write_rows
 __all__ = ["GenericApi", "GenericOptions"]
 
 StatusHabit = Literal["json", "xml", "text", "header", "redirect"]
+_IMPORT = re.compile(r"/imports/([^/]+)/(?:(data)(?:/(\d+))?|start)")
 _JOB = re.compile(r"/jobs/([^/]+)(?:/(result)(?:/(\d+))?|/(rows|rejects))?")
 
 
@@ -80,6 +82,24 @@ class GenericApi(Api):
     ``DELETE /jobs/ID/result``              forgets a job that has ended: 204; 404 unknown; 409 before
     ======================================  =================================================================
 
+    Uploads:
+
+    ======================================  =================================================================
+    ``POST /imports``                       201 with ``id`` and ``data``, the address for records; the body
+                                            may have ``part_bytes`` and ``part_records`` (limits of one
+                                            request), ``key`` (a field, ``email``), ``refuse`` (key: reason),
+                                            ``job`` (a :class:`Plan`). The same ``Idempotency-Key``: the same
+                                            import
+    ``POST /imports/ID/data``               takes records as JSON (a list, or an object with ``records``),
+                                            JSON Lines, CSV or XML: 200 with ``received`` and ``errors``
+                                            (``row`` from 0, the key, ``message``); 413 over a limit; 415;
+                                            400; 409 once it was started
+    ``PUT /imports/ID/data/N``              the same, as part N: sent again, it changes nothing
+    ``POST /imports/ID/start``              202 with the job; sent again, the same job
+    ======================================  =================================================================
+
+    Every record is in ``server.ledger.records``, under the ID of its import.
+
     The key and its 422 are as in the IETF draft "The Idempotency-Key HTTP Header Field"
     (draft-ietf-httpapi-idempotency-key-header, "Error Scenarios").
     """
@@ -91,6 +111,7 @@ class GenericApi(Api):
         super().__init__(clock, files, options)
         self._jobs: dict[str, Job] = {}
         self._keys: dict[str, tuple[bytes, Job]] = {}
+        self._imports = Imports(self.records)
         self._made = 0
         self._lock = threading.Lock()
 
@@ -105,7 +126,7 @@ class GenericApi(Api):
         """Say what a request is for."""
         match = _JOB.fullmatch(request.path)
         if match is None:
-            return Route("submit" if (request.method, request.path) == ("POST", "/jobs") else "other")
+            return self._route_of_import(request)
         job_id, result, number, listed = match.groups()
         if listed is not None:
             purpose: Purpose = "result" if listed == "rows" else "rejects"
@@ -115,6 +136,17 @@ class GenericApi(Api):
         if request.method == "DELETE" and number is None:
             return Route("delete" if result else "cancel", job_id)
         return Route("other", job_id)
+
+    def _route_of_import(self, request: Received) -> Route:
+        """Say what a request is for that is about no job, or not yet."""
+        match, method = _IMPORT.fullmatch(request.path), request.method
+        if match is None:
+            new = method == "POST" and request.path in ("/jobs", "/imports")
+            return Route("submit" if new else "other")
+        import_id, data, number = match.groups()
+        if data and (method == "POST") == (number is None) and method in ("POST", "PUT"):
+            return Route("upload", import_id)
+        return Route("start" if method == "POST" and not data else "other", import_id)
 
     def running(self) -> list[str]:
         """Return the IDs of the jobs that have not ended."""
@@ -128,6 +160,8 @@ class GenericApi(Api):
         if denied is not None:
             return denied
         route = self.route(request)
+        if route.purpose in ("upload", "start") or request.path == "/imports":
+            return self._import(request, route)
         if route.purpose == "submit":
             return self._submit(request)
         if (request.method, request.path) == ("GET", "/jobs"):
@@ -211,6 +245,26 @@ class GenericApi(Api):
             job_id=job.id,
             created=created,
         )
+
+    def _import(self, request: Received, route: Route) -> Reply:
+        with self._lock:
+            if route.purpose == "submit":
+                key = request.headers.get("idempotency-key") if self.options.idempotency else None
+                return self._imports.create(request, key)
+            one = self._imports.find(route.job_id or "")
+            if one is None:
+                return json_reply(404, {"error": f"there is no {request.method} {request.path}"})
+            if route.purpose == "upload":
+                number = request.path.rpartition("/")[2]
+                return self._imports.take(one, request, int(number) if number.isdecimal() else None)
+            job = self._jobs.get(one.started or "")
+            created = job is None
+            if job is None:
+                self._made += 1
+                job = Job(f"job-{self._made}", one.job, self.clock.time())
+                self._jobs[job.id], one.started = job, job.id
+        described = self._described(job, self.clock.time())
+        return json_reply(202, described, job_id=job.id, created=created)
 
     def _list(self) -> Reply:
         now = self.clock.time()

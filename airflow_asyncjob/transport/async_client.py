@@ -152,7 +152,7 @@ class AsyncWire(Shared):
                     tokens=self._tokens,
                     redactor=self.redactor,
                 )
-                self._sides[key].say, self._sides[key].find = self.say, self.find
+                self._sides[key].lend(self)
         return self._sides[key]
 
     def _reload_of(self, conn_id: str) -> Callable[[], Awaitable[ConnectionSettings]]:

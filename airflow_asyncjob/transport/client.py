@@ -173,7 +173,7 @@ class Wire(Shared):
                 tokens=self._tokens,
                 redactor=self.redactor,
             )
-            self._sides[key].say, self._sides[key].find = self.say, self.find
+            self._sides[key].lend(self)
         return self._sides[key]
 
     def _reload_of(self, conn_id: str) -> Callable[[], ConnectionSettings]:

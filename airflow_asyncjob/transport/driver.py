@@ -28,11 +28,12 @@ from airflow_asyncjob.protocol.messages import (
     Wait,
     Woken,
 )
+from airflow_asyncjob.protocol.parts import Plan, Planned
 
 __all__ = ["AsyncHands", "Hands", "Machine", "arun", "run", "sleep_until", "wait_until"]
 
 Clock = Callable[[], float]
-Step = Send | Wait | Store | Refresh | Receive
+Step = Send | Wait | Store | Plan | Refresh | Receive
 # A wait is slept in pieces, so that a clock that is set, or a suspended machine, moves its end by no more
 # than this.
 _PIECE = 30.0
@@ -83,7 +84,7 @@ class Hands(Protocol):
 
 
 class AsyncHands(Protocol):
-    """As :class:`Hands`, without blocking."""
+    """As :class:`Hands`, without blocking; and without uploads, since only a worker submits."""
 
     async def send(self, command: Send) -> Responded | Failed:
         """Send one request."""
@@ -104,11 +105,19 @@ class AsyncHands(Protocol):
         """See a command before (event None) and after it is done; must not block."""
 
 
-def run(machine: Machine, hands: Hands, *, clock: Clock = time.time) -> Finish:
+def run(
+    machine: Machine,
+    hands: Hands,
+    *,
+    clock: Clock = time.time,
+    plan: Callable[[Plan], Planned | Failed] | None = None,
+) -> Finish:
     """Drive a machine to its end.
 
     :param clock: seconds since the epoch.
+    :param plan: cuts an upload into parts; None: the machine has none to send.
     :returns: the machine's last word; an error in it is returned, not raised.
+    :raises RuntimeError: the machine has an upload to send, and nothing cuts it.
     """
     loop = _commands(machine, clock)
     event: Event | None = None
@@ -127,6 +136,10 @@ def run(machine: Machine, hands: Hands, *, clock: Clock = time.time) -> Finish:
                 event = hands.wait(command)
             case Store():
                 event = hands.store(command)
+            case Plan():
+                if plan is None:
+                    raise RuntimeError("an upload is to be sent, and nothing cuts it: give run() plan")
+                event = plan(command)
             case Refresh():
                 event = hands.refresh(command)
             case Receive():
@@ -140,6 +153,8 @@ async def arun(machine: Machine, hands: AsyncHands, *, clock: Clock = time.time)
     """Drive a machine to its end without blocking; see :func:`run`.
 
     A cancelled task leaves the outstanding command undone.
+
+    :raises RuntimeError: the machine has an upload to send.
     """
     loop = _commands(machine, clock)
     event: Event | None = None
@@ -158,6 +173,8 @@ async def arun(machine: Machine, hands: AsyncHands, *, clock: Clock = time.time)
                 event = await hands.wait(command)
             case Store():
                 event = await hands.store(command)
+            case Plan():
+                raise RuntimeError("an upload is cut and sent by a worker, which drives with run()")
             case Refresh():
                 event = await hands.refresh(command)
             case Receive():

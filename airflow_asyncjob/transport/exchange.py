@@ -23,7 +23,7 @@ from airflow_asyncjob.transport.redact import Redactor
 from airflow_asyncjob.transport.settings import ConnectionSettings
 from airflow_asyncjob.transport.sockets import Underway
 from airflow_asyncjob.transport.trace import EXCERPT_CHARACTERS, Exchange, Trace
-from airflow_asyncjob.transport.upload import Find, local_source
+from airflow_asyncjob.transport.upload import Find, FindPart, local_source, no_parts
 
 __all__ = ["Desk"]
 
@@ -40,6 +40,7 @@ class Desk:
     :param trace: notes every exchange.
     :param redactor: hides the secrets that are known already, and learns those of this connection.
     :param find: finds the files that are to be sent.
+    :param find_part: gives the parts of an upload.
     :raises ConnectionSetupError: the connection lacks what the auth needs.
     """
 
@@ -51,11 +52,12 @@ class Desk:
         trace: Trace,
         redactor: Redactor,
         find: Find = local_source,
+        find_part: FindPart = no_parts,
     ) -> None:
         self.settings = settings
         self.limits = limits
         self.trace = trace
-        self.out = Outbound(settings, limits, auth, redactor, find)
+        self.out = Outbound(settings, limits, auth, redactor, find, find_part)
 
     @property
     def redactor(self) -> Redactor:

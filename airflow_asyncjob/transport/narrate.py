@@ -18,7 +18,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_asyncjob.definition.parts import Plan
 from airflow_asyncjob.definition.problems import counted
+from airflow_asyncjob.protocol.course import done_before
 from airflow_asyncjob.protocol.job import Job
 from airflow_asyncjob.protocol.messages import (
     BodyBroken,
@@ -35,6 +37,7 @@ from airflow_asyncjob.protocol.messages import (
     Submission,
     Wait,
 )
+from airflow_asyncjob.protocol.parts import Planned
 
 if TYPE_CHECKING:
     from airflow_asyncjob.protocol.machine import Machine
@@ -88,6 +91,8 @@ class Narrator:
                 self._submitted(self._job.submission)
             case Finish(), _:
                 self._finish(command)
+            case _, Planned():
+                self._say(logging.INFO, self._planned(event.plan))
             case _, Refreshed():
                 self._line(logging.INFO, _refreshed(event))
             case _, BodyBroken():
@@ -106,6 +111,16 @@ class Narrator:
         at = ":" if "deadline" in reason else " at"
         left = duration(command.until - now)
         self._line(logging.INFO, f"{_capital(reason)}{at} {clock_time(command.until, now)}, in {left}")
+
+    def _planned(self, plan: Plan) -> str:
+        """Return what an upload will send; of one that goes on, from where."""
+        left = f", {plan.rejected:,} more cannot be sent" if plan.rejected else ""
+        done = done_before(self._job.definition.submit, self._job.facts) if self._job else ""
+        on = f". Done already: {done}" if done else ""
+        return (
+            f"Upload: {counted(plan.records, 'record')} in {counted(len(plan.parts), 'part')}, "
+            f"{plan.bytes:,} bytes{left}{on}"
+        )
 
     def _submitted(self, submission: Submission | None) -> None:
         if submission is not None and submission != self._told:

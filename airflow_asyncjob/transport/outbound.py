@@ -40,7 +40,15 @@ from airflow_asyncjob.transport.prepared import Prepared, RefusedHereError
 from airflow_asyncjob.transport.redact import Redactor, is_sensitive_name
 from airflow_asyncjob.transport.settings import ConnectionSettings
 from airflow_asyncjob.transport.sockets import PRIVATE_ADDRESS
-from airflow_asyncjob.transport.upload import Find, Upload, local_source, upload_of
+from airflow_asyncjob.transport.upload import (
+    Find,
+    FindPart,
+    Upload,
+    local_source,
+    no_parts,
+    upload_of,
+    upload_of_part,
+)
 
 __all__ = ["Outbound"]
 
@@ -59,6 +67,7 @@ class Outbound:
     :param auth: of the definition; None: as the connection says.
     :param redactor: hides the secrets that are known already, and learns those of this connection.
     :param find: finds the files that are to be sent.
+    :param find_part: gives the parts of an upload.
     :raises ConnectionSetupError: the connection lacks what the auth needs.
     """
 
@@ -69,9 +78,11 @@ class Outbound:
         auth: Auth | None,
         redactor: Redactor,
         find: Find = local_source,
+        find_part: FindPart = no_parts,
     ) -> None:
         self._settings = settings
         self._find = find
+        self._find_part = find_part
         self._limits = limits
         self._credentials = build_auth(auth, settings)
         self._s3_credentials = build_s3_auth(auth, settings)
@@ -130,17 +141,23 @@ class Outbound:
         return rendered
 
     def _upload(self, send: Send, rendered: RenderedRequest, headers: httpx.Headers) -> Upload | None:
-        """Return the body with files in it, and complete the headers; None: there are no files.
+        """Return the body with files in it, or the part, and complete the headers; None: it is neither.
 
-        :raises RefusedHereError: a file is missing, or cannot be read.
+        :raises RefusedHereError: a file is missing, or cannot be read; the source of a part has changed.
         """
-        if not rendered.parts:
+        if not rendered.parts and not send.request.part:
             return None
         named = httpx.Headers(rendered.headers).get("content-type")
+        seconds = self._limits.exchange_timeout
         try:
-            upload = upload_of(
-                rendered.parts, self._find, seconds=self._limits.exchange_timeout, content_type=named
-            )
+            if send.request.part:
+                part = send.names["part"]
+                body = self._find_part(part["number"])
+                upload = upload_of_part(body, seconds=seconds, records=part["records"])
+                if named is None and not _same_family(headers.get("content-type"), body.content_type):
+                    headers["content-type"] = body.content_type
+            else:
+                upload = upload_of(rendered.parts, self._find, seconds=seconds, content_type=named)
         except UploadError as error:
             raise self.refusal(send, error) from None
         headers.update(upload.headers)
@@ -235,7 +252,16 @@ class Outbound:
         extensions = {"timeout": self.timeout().as_dict(), FRESH: send.purpose is Purpose.SUBMIT}
         if upload is not None:
             headers.setdefault("host", url.netloc.decode("ascii"))  # as httpx does for any other body
-            return httpx.Request(method, url, headers=headers, stream=upload.stream, extensions=extensions)
+            request = httpx.Request(
+                method,
+                url,
+                headers=headers,
+                content=upload.content,
+                stream=upload.stream if upload.content is None else None,
+                extensions=extensions,
+            )
+            request.stream = upload.stream
+            return request
         return httpx.Request(method, url, headers=headers, content=content, extensions=extensions)
 
     def _headers(self, send: Send, rendered: RenderedRequest, own: bool) -> httpx.Headers:

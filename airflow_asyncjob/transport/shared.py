@@ -21,7 +21,7 @@ from airflow_asyncjob.transport.pace import LONG_PAUSE
 from airflow_asyncjob.transport.redact import Redactor
 from airflow_asyncjob.transport.settings import ConnectionSettings
 from airflow_asyncjob.transport.trace import Trace
-from airflow_asyncjob.transport.upload import Find, Source, local_source
+from airflow_asyncjob.transport.upload import Find, FindPart, PartBody, Source, local_source, no_parts
 
 __all__ = ["AsyncRefreshTokens", "RefreshTokens", "Shared", "no_cookies", "no_such_way", "without_side"]
 
@@ -73,7 +73,9 @@ class Shared:
         """Removes the secrets of this connection, and of those beside it."""
         self.find: Find = local_source
         """Finds the files that requests send."""
-        self._desk = Desk(settings, self._limits, auth, self.trace, self.redactor, self._found)
+        self.find_part: FindPart = no_parts
+        """Gives the parts of an upload."""
+        self._desk = self._desk_of(settings)
         self._serial = next(_serials)
         self._generation = 0
         self.say: Say | None = None
@@ -84,8 +86,20 @@ class Shared:
         """The connection as it is now."""
         return self._desk.settings
 
+    def lend(self, main: Shared) -> None:
+        """Do as the wire does that opened this one beside it."""
+        self.say, self.find, self.find_part = main.say, main._found, main._found_part
+
+    def _desk_of(self, settings: ConnectionSettings) -> Desk:
+        return Desk(
+            settings, self._limits, self._auth, self.trace, self.redactor, self._found, self._found_part
+        )
+
     def _found(self, path: str) -> Source:
         return self.find(path)
+
+    def _found_part(self, number: int) -> PartBody:
+        return self.find_part(number)
 
     def _taken(self) -> Desk:
         self._note_use()
@@ -137,7 +151,7 @@ class Shared:
     def _renew(self, settings: ConnectionSettings) -> bool:
         """Take new settings; return whether the network has to be set up anew for them."""
         old = self.settings
-        self._desk = Desk(settings, self._limits, self._auth, self.trace, self.redactor, self._found)
+        self._desk = self._desk_of(settings)
         self._generation += 1
         return _network_part(old) != _network_part(settings)
 

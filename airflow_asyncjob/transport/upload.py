@@ -1,7 +1,7 @@
-"""Uploads: bodies that are files, or have some in them, read piece by piece while they are sent.
+"""Uploads: bodies that are files, or have some in them, read piece by piece while they are sent; and parts.
 
-Nothing is read before it is sent, and nothing twice: each try opens its files anew. What is announced as
-Content-Length is what is sent, or the exchange is an error.
+Of a file nothing is read before it is sent, and nothing twice: each try opens it anew. What is announced as
+Content-Length is what is sent, or the exchange is an error. A part of an upload is in memory, whole.
 """
 
 from __future__ import annotations
@@ -18,11 +18,22 @@ from typing import Any, BinaryIO
 
 import httpx
 
+from airflow_asyncjob.definition.problems import counted
 from airflow_asyncjob.definition.render import RenderedPart
 from airflow_asyncjob.errors import UploadError
 from airflow_asyncjob.transport.sockets import current
 
-__all__ = ["Find", "Source", "Upload", "local_source", "upload_of"]
+__all__ = [
+    "Find",
+    "FindPart",
+    "PartBody",
+    "Source",
+    "Upload",
+    "local_source",
+    "no_parts",
+    "upload_of",
+    "upload_of_part",
+]
 
 _PIECE = 256 * 1024
 
@@ -46,6 +57,35 @@ Find = Callable[[str], Source]
 
 :raises UploadError: there is none, or it cannot be read.
 """
+
+
+@dataclass(frozen=True)
+class PartBody:
+    """The body of one part of an upload.
+
+    :param content_type: that it has where the definition's own headers give none.
+    """
+
+    content: bytes
+    content_type: str
+
+
+FindPart = Callable[[int], PartBody]
+"""From the number of a part, from 1, to its body.
+
+:raises UploadError: the source changed since it was cut into parts, or cannot be read.
+"""
+
+
+def no_parts(number: int) -> PartBody:
+    """Return no part: nobody has cut an upload.
+
+    :raises UploadError: always.
+    """
+    raise UploadError(
+        f"Part {number} of the upload cannot be sent: nothing was cut into parts. An upload is sent by the "
+        "submit of a job, by its request or in its steps."
+    )
 
 
 def local_source(path: str) -> Source:
@@ -103,9 +143,7 @@ class _Measured(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         """Return the next piece; while there are some, the exchange has its whole time again."""
-        exchange = current.get()
-        if exchange is not None and exchange.deadline is not None:
-            exchange.deadline = time.monotonic() + self._seconds
+        _give_time(self._seconds)
         left = self._source.size - self._read
         try:
             if self._file is None:
@@ -153,15 +191,41 @@ class _FileStream(httpx.SyncByteStream, httpx.AsyncByteStream):
             yield data
 
 
+class _PartStream(httpx.ByteStream):
+    """A body in memory, handed on in pieces; with each the exchange has its whole time again."""
+
+    def __init__(self, content: bytes, seconds: float) -> None:
+        super().__init__(content)
+        self._content = memoryview(content)
+        self._seconds = seconds
+
+    def __iter__(self) -> Iterator[bytes]:
+        for start in range(0, len(self._content), _PIECE):
+            _give_time(self._seconds)
+            yield bytes(self._content[start : start + _PIECE])
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self:
+            yield piece
+
+
+def _give_time(seconds: float) -> None:
+    """Let the exchange under way have so many seconds from now on."""
+    exchange = current.get()
+    if exchange is not None and exchange.deadline is not None:
+        exchange.deadline = time.monotonic() + seconds
+
+
 @dataclass(frozen=True)
 class Upload:
-    """A body with files in it.
+    """A body with files in it, or a part of an upload.
 
     :param headers: Content-Length, and for multipart Content-Type.
     :param stream: what is sent.
     :param size: in bytes.
     :param shape: names and sizes, for the trace.
     :param texts: what is not a file, for the look at secrets.
+    :param content: the body as a whole, for a signature over it; None: it is read while it is sent.
     """
 
     headers: dict[str, str]
@@ -169,7 +233,8 @@ class Upload:
     size: int
     shape: Any
     texts: str
-    files: Sequence[_Measured]
+    files: Sequence[_Measured] = ()
+    content: bytes | None = None
 
     def close(self) -> None:
         """Close the files that are still open."""
@@ -210,3 +275,20 @@ def upload_of(
     encoded = httpx.Request("POST", "http://multipart", headers=given, files=fields)
     headers = {name: encoded.headers[name] for name in ("content-length", "content-type")}
     return Upload(headers, encoded.stream, int(headers["content-length"]), shape, texts, files)
+
+
+def upload_of_part(body: PartBody, *, seconds: float, records: int) -> Upload:
+    """Return the body that is a part.
+
+    :param seconds: that the exchange may take after the last piece was handed on.
+    :param records: how many are in it, for the trace.
+    """
+    size = len(body.content)
+    return Upload(
+        headers={"content-length": str(size)},
+        stream=_PartStream(body.content, seconds),
+        size=size,
+        shape=f"{body.content_type} of {size:,} bytes, {counted(records, 'record')}",
+        texts="",
+        content=body.content,
+    )

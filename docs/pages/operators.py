@@ -34,6 +34,7 @@ def operators_page() -> str:
         _operator("AsyncSubmitOperator", package.AsyncSubmitOperator, None, SUBMIT_ARGUMENTS),
         _operator("AsyncStatusSensor", package.AsyncStatusSensor, None, STATUS_ARGUMENTS),
         _operator("ResultDownloadOperator", package.ResultDownloadOperator, None, RESULT_ARGUMENTS),
+        _operator("UploadPlanOperator", package.UploadPlanOperator, None, {}),
         _operator("AsyncJobHook", package.AsyncJobHook, None, {}),
         _operator("AsyncStatusTrigger", package.AsyncStatusTrigger, None, {}),
     ]

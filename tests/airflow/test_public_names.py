@@ -21,6 +21,7 @@ NAMES = [
     "AsyncStatusTrigger",
     "AsyncSubmitOperator",
     "ResultDownloadOperator",
+    "UploadPlanOperator",
     "async_job",
     "errors",
 ]

@@ -79,6 +79,8 @@ class Process:
     notes_told: int = 0
     queued_too_long: bool = False
     looks: int = 0
+    mark: str = ""
+    """Of the source, as this process has cut it."""
 
 
 class Checks:
@@ -139,7 +141,7 @@ class Checks:
             self.check(kept, f"a {command.purpose} is sent, and what is stored says {phase}")
         if command.purpose is Purpose.SUBMIT:
             self.check(phase == "intent" or not alone, f"a submit is sent, and what is stored says {phase}")
-            harmless = self.plan.keyed or command.request.method == "PUT"
+            harmless = self._may_repeat(command.step, keyed=self.plan.keyed)
             self.check(harmless or not process.uncertain, "a submit without a key is repeated blindly")
             self._in_order(command, alone=alone)
             process.submits += not process.exempt
@@ -228,6 +230,19 @@ class Checks:
             return False
         return self.wall >= submission.submitted_at + allowed
 
+    def _may_repeat(self, name: str, *, keyed: bool = False) -> bool:
+        """Return whether a request may be sent again although it may have been done.
+
+        :param name: of the step, for people; empty: the submit is one request.
+        :param keyed: whether it carries an idempotency key.
+        """
+        submit = self.plan.definition.submit
+        assert submit is not None
+        for step in submit.steps or ():
+            if step.name == name.partition(" ")[0]:
+                return keyed or step.request.method == "PUT" if step.again is None else step.again
+        return keyed
+
     def _in_order(self, command: Send, *, alone: bool) -> None:
         """Check that a later process would know this step, and that a job is started with all its parts."""
         if command.step and alone:
@@ -238,6 +253,7 @@ class Checks:
         if command.step != "start":
             return
         draft = self.api.draft_of(command)
+        self.check(len(draft.marks) <= 1, "a job is started with parts of two sources")
         self.check(set(draft.uploads) == set(draft.parts), f"started with {dict(draft.uploads)} only")
         tags = [f"tag of {part}" for part in draft.parts]
         captured = command.names["captures"]
@@ -251,7 +267,7 @@ class Checks:
             most = 1
         again = 0 if self.plan.keyed else self.begun_again
         self.check(drafts <= most + again, f"{drafts} drafts, {self.risks} risks, {again} begun again")
-        put = submit.steps is not None and submit.steps[1].request.method == "PUT"
+        put = submit.steps is not None and self._may_repeat("upload 1")
         for draft in self.api.drafts:
             often = max(draft.uploads.values(), default=0)
             self.check(put or often <= most, f"a part was uploaded {often} times, {self.risks} risks")

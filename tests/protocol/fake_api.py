@@ -57,12 +57,14 @@ class Draft:
     """One created job that was not started yet.
 
     :param uploads: how often each part was uploaded, repeats under the same key aside.
+    :param marks: of the sources that they were cut from.
     """
 
     id: int
     key: str
     parts: list[str]
     uploads: collections.Counter[str] = field(default_factory=collections.Counter)
+    marks: set[str] = field(default_factory=set)
 
 
 @dataclass
@@ -109,6 +111,8 @@ class FakeApi:
     polls: int = 0
     cancels: int = 0
     wall: float = 0.0
+    mark: str = ""
+    """Of the source that the part of this request was cut from."""
 
     def exchange(self, command: Send, now: float) -> Event:
         """Do what a request asks for, and return what reaches the client.
@@ -189,7 +193,9 @@ class FakeApi:
         return self._done({"draft": known.id, "parts": known.parts})
 
     def _upload(self, command: Send, now: float) -> Event:
-        uploads, part = self.draft_of(command).uploads, command.names["item"]
+        draft, names = self.draft_of(command), command.names
+        uploads, part = draft.uploads, names["item"] if "item" in names else f"p{names['part']['number'] - 1}"
+        draft.marks.add(self.mark)
         if not (self.keyed and uploads[part]):
             uploads[part] += 1
         return self._done({"tag": f"tag of {part}"})

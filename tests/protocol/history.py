@@ -12,11 +12,15 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 
+from airflow_asyncjob.errors import UploadError
 from airflow_asyncjob.protocol import (
     Checkpoint,
+    Failed,
+    Fault,
     Finish,
     Goal,
     Job,
+    Plan,
     Refresh,
     Refreshed,
     Responded,
@@ -28,6 +32,7 @@ from airflow_asyncjob.protocol import (
     Woken,
 )
 from tests.protocol.checks import EPSILON, KEY, Bounds, Broken, Checks, Process
+from tests.protocol.parts import plan_of
 from tests.protocol.plans import make_api, make_plan
 
 __all__ = ["Broken", "History"]
@@ -220,6 +225,24 @@ class History(Checks):
         self.stop_asked = process.stopped = True
         process.job.cancel(self.wall)
 
+    @property
+    def mark(self) -> str:
+        """The source of the upload as it is now."""
+        changes_at = self.plan.changes_at
+        return "before" if changes_at is None or self.now < changes_at else "after"
+
+    def _begin_plan(self, process: Process, command: Plan) -> None:
+        sent = any(draft.uploads for draft in self.api.drafts)
+        blind = process.orphan or self.plan.twins or self.begun_again > 0
+        self.check(not (command.anew and sent) or blind, "an upload begins anew, and some of it was sent")
+        if self.rng.random() < self.plan.unreadable:
+            error = UploadError("The source cannot be read now.", retryable=True)
+            process.event = Failed(Fault.REFUSED, "", error.message, error)
+        else:
+            process.mark = self.mark
+            process.event = plan_of(*[10] * self.api.parts, mark=process.mark)
+        self._soon(process, "tell", 0.5)
+
     def _begin_store(self, process: Process, command: Store) -> None:
         self.check(process.goal is not Goal.TARGET, "a look for the target stores something")
         if process.orphan:
@@ -290,8 +313,13 @@ class History(Checks):
     def _arrive(self, process: Process) -> None:
         command = process.command
         assert isinstance(command, Send)
+        if command.request.part and process.mark != self.mark:
+            error = UploadError("The source changed in mid-upload.")
+            process.event = Failed(Fault.REFUSED, "", error.message, error)
+            self._tell(process)
+            return
         before = len(self.api.jobs)
-        self.api.wall = self.wall
+        self.api.wall, self.api.mark = self.wall, process.mark
         process.event = self.api.exchange(command, self.now)
         self.check(not self.api.stale, "a status URL is asked that has not been valid for long")
         if len(self.api.jobs) > before:

@@ -11,12 +11,14 @@ from tests.protocol.fake_api import QUEUED, FakeApi, Weather
 
 MOVING = (2, 3, 8, 9, 14, 15, 20, 21)
 """Numbers of the definitions whose answers name the next status URL."""
+UPLOADING = range(36, 48)
+"""Numbers of the definitions that upload records, cut into parts."""
 
 
 def _definitions() -> list[AsyncJob]:
     """Return definitions of every kind that the protocol tells apart."""
     made = []
-    for number in range(36):
+    for number in range(48):
         keyed, fail, cancel = number % 2 == 0, number % 3 == 0, number % 4 != 3
         url = "/jobs/{{ submission_id }}"
         data: dict[str, Any] = {
@@ -59,8 +61,12 @@ def _definitions() -> list[AsyncJob]:
         if number % 4 == 1:
             data["status"]["log"] = {"request": {"url": f"{url}/log"}}
         if number >= 24:
-            data["submit"] = {**data["submit"], **_by_steps(keyed=keyed, put=number % 3 == 0)}
+            again = (None, True, False)[number // 2 % 3] if number in UPLOADING else None
+            steps = _by_steps(keyed=keyed, put=number % 3 == 0, uploads=number in UPLOADING, again=again)
+            data["submit"] = {**data["submit"], **steps}
             del data["submit"]["request"]
+        if number in UPLOADING:
+            data["inputs"] = {"records": {"type": "records"}}
         if number in MOVING:
             data["submit"]["capture"]["at"] = "at"
             data["status"]["capture"] = {"at": "at"}
@@ -71,16 +77,23 @@ def _definitions() -> list[AsyncJob]:
     return made
 
 
-def _by_steps(*, keyed: bool, put: bool) -> dict[str, Any]:
-    """Return a submit in steps: create, upload each part, start."""
+def _by_steps(*, keyed: bool, put: bool, uploads: bool, again: bool | None) -> dict[str, Any]:
+    """Return a submit in steps: create, upload each part, start.
+
+    :param uploads: the parts are those of an upload; else a list that the first answer gives.
+    :param again: what the definition says of a part that is sent again.
+    """
 
     def headers(more: str) -> dict[str, str]:
         return {"Idempotency-Key": f"{{{{ idempotency_key }}}}-{more}"} if keyed else {}
 
     draft = "/drafts/{{ captures.draft }}"
-    upload = {"method": "PUT" if put else "POST", "url": f"{draft}/{{{{ item }}}}"}
+    part = "{{ part.number }}" if uploads else "{{ item }}"
+    upload: dict[str, Any] = {"method": "PUT" if put else "POST", "url": f"{draft}/{part}"}
     if not put:
-        upload["headers"] = headers("{{ item }}")
+        upload["headers"] = headers(part)
+    if uploads:
+        upload["part"] = True
     steps = [
         {
             "name": "create",
@@ -89,13 +102,15 @@ def _by_steps(*, keyed: bool, put: bool) -> dict[str, Any]:
         },
         {
             "name": "upload",
-            "each": "{{ captures.parts }}",
+            "each": "{{ parts }}" if uploads else "{{ captures.parts }}",
+            "again": again,
             "request": upload,
             "capture": {"tags": "tag"},
         },
         {"name": "start", "request": {"url": f"{draft}/start", "headers": headers("start")}},
     ]
-    return {"steps": steps, "id": "id"}
+    more = {"upload": {"source": "{{ inputs.records }}", "part_records": 10}} if uploads else {}
+    return {"steps": steps, "id": "id", **more}
 
 
 DEFINITIONS = _definitions()
@@ -117,6 +132,9 @@ class Plan:
     :param jumps: that the clock is set back.
     :param sleeps_by_clock: a wait is over when the clock says so; else, when so much time has passed.
     :param moving: each answer names the next status URL.
+    :param changes_at: true time at which the source of an upload changes; None: never, as with twins, which
+        could not know of one another's parts.
+    :param unreadable: that the source of an upload cannot be read just now.
     :param slow: seconds that a request or an answer takes at most.
     :param fresh: whether a job that ended well is looked at once more, for its target as it is then.
     """
@@ -138,6 +156,8 @@ class Plan:
     moving: bool
     slow: float
     fresh: bool
+    changes_at: float | None = None
+    unreadable: float = 0.0
 
 
 def _weather(rng: random.Random) -> Weather:
@@ -195,11 +215,14 @@ def make_plan(rng: random.Random) -> Plan:
         moving=moving,
         slow=rng.choice((0.1, 0.1, 3.0, 40.0)),
         fresh=rng.random() < 0.4,
+        changes_at=rng.random() * 60 if rng.random() < 0.2 and not twins else None,
+        unreadable=rng.choice((0, 0, 0.2)),
     )
 
 
 def make_api(rng: random.Random, plan: Plan) -> FakeApi:
     assert plan.definition.status is not None
+    assert plan.definition.submit is not None
     timeout = plan.definition.status.timeout
     return FakeApi(
         rng,
@@ -210,7 +233,7 @@ def make_api(rng: random.Random, plan: Plan) -> FakeApi:
         empty=rng.random() < 0.2,
         invisible=rng.choice((0, 0, 0, 4, 80)),
         kept=rng.choice((1e9, 1e9, 1e9, 50)),
-        parts=rng.choice((0, 1, 3)),
+        parts=rng.choice((0, 1, 3)) if plan.definition.submit.upload is None else rng.choice((1, 2, 4)),
         skew=rng.choice((0, 0, 5000, -5000)),
         queued=rng.choice((0, 0, 40, 1e9)),
         moves=plan.moving,

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from airflow_asyncjob.errors import CheckpointError
 from airflow_asyncjob.protocol import Checkpoint, Outcome, Submission
+from airflow_asyncjob.protocol.checkpoint import Cut
 
 FULL = Checkpoint(
     phase="ended",
@@ -24,6 +25,7 @@ FULL = Checkpoint(
     step="upload",
     item=2,
     step_captures={"job": 7},
+    upload=Cut(mark="m1", parts=3, records=20),
     submission=Submission(
         "7",
         1.5,

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from airflow_asyncjob.definition.models.submit import Submit
 from airflow_asyncjob.protocol import job, judge, steps, submitting
 from airflow_asyncjob.protocol.answers import Answer, Reading
 from airflow_asyncjob.protocol.facts import Facts
@@ -358,6 +359,34 @@ def a_stop_between_steps_is_a_stop_before_them(patch: Patch) -> None:
     patch.setattr(Facts, "begun_steps", False)
 
 
+def again_not_heard(patch: Patch) -> None:
+    whole = submitting.repeatable
+
+    def repeatable(submit: Submit, facts: Facts) -> bool:
+        steps = tuple(step.model_copy(update={"again": None}) for step in submit.steps or ())
+        return whole(submit.model_copy(update={"steps": steps or None}), facts)
+
+    patch.setattr(submitting, "repeatable", repeatable)
+
+
+def a_changed_source_goes_on(patch: Patch) -> None:
+    from airflow_asyncjob.protocol import endings
+
+    patch.setattr(endings, "not_the_same", lambda submit, facts, cut: None)
+
+
+def part_acknowledged_before_its_answer(patch: Patch) -> None:
+    whole = Facts.of.__func__  # type: ignore[attr-defined]
+
+    def of(cls: type[Facts], checkpoint: Any, now: float) -> Facts:
+        facts: Facts = whole(cls, checkpoint, now)
+        if facts.unsure and facts.upload is not None and facts.step == "upload":
+            facts.item, facts.unsure = facts.item + 1, False
+        return facts
+
+    patch.setattr(Facts, "of", classmethod(of))
+
+
 MUTANTS: list[Callable[[Patch], None]] = [
     no_intent,
     no_submission_stored,
@@ -397,6 +426,9 @@ MUTANTS: list[Callable[[Patch], None]] = [
     every_step_may_be_repeated,
     last_item_left_out,
     a_stop_between_steps_is_a_stop_before_them,
+    again_not_heard,
+    a_changed_source_goes_on,
+    part_acknowledged_before_its_answer,
 ]
 
 

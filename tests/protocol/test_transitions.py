@@ -45,6 +45,7 @@ from tests.protocol.driving import (
     polling,
     waiting,
 )
+from tests.protocol.test_submit_parts import ONCE, PLANNED
 
 P, V = Phase, Verdict
 Scenario = Callable[[], Drive]
@@ -147,6 +148,10 @@ ROWS: list[tuple[Phase, Verdict, Phase, type[Command], Scenario]] = [
     (P.START, V.STOP_UNSENT, P.RECORD_FAILURE, Finish, lambda: Drive(goal=Goal.CANCELLED)),
     (P.START, V.STOP_UNSURE, P.RECORD_FAILURE, Finish, lambda: Drive(goal=Goal.CANCELLED, checkpoint=INTENT)),
     # Submit.
+    (P.PLAN, V.PLANNED, P.RECORD_INTENT, Store, lambda: Drive(ONCE).tell(PLANNED)),
+    (P.PLAN, V.REFUSED, P.RECORD_FAILURE, Finish, lambda: Drive(ONCE).tell(BAD_URL)),
+    (P.PLAN, V.STOP_UNSENT, P.RECORD_FAILURE, Finish, lambda: Drive(ONCE).stop()),
+    (P.PLAN, V.STOP_UNSURE, P.RECORD_FAILURE, Finish, lambda: Drive(ONCE, checkpoint=INTENT).stop()),
     (P.RECORD_INTENT, V.STORED, P.SUBMIT, Send, lambda: submitting()),
     (P.RECORD_INTENT, V.STOP_UNSENT, P.RECORD_FAILURE, Store, lambda: Drive().stop()),
     (P.RECORD_INTENT, V.STOP_UNSURE, P.RECORD_FAILURE, Store, lambda: Drive(checkpoint=INTENT).stop()),
@@ -186,7 +191,7 @@ ROWS: list[tuple[Phase, Verdict, Phase, type[Command], Scenario]] = [
     (P.RECORD_PAUSE, V.STORED, P.SUBMIT_PAUSE, Wait, lambda: submit_paused()),
     (P.RECORD_PAUSE, V.STOP_UNSENT, P.RECORD_FAILURE, Store, lambda: submitting().tell(NOT_SENT).stop()),
     (P.RECORD_PAUSE, V.STOP_UNSURE, P.RECORD_FAILURE, Store, lambda: submitting().tell(SORRY).stop()),
-    (P.SUBMIT_PAUSE, V.WOKEN, P.RECORD_INTENT, Store, lambda: submit_paused().tell(W)),
+    (P.SUBMIT_PAUSE, V.WOKEN, P.PLAN, Store, lambda: submit_paused().tell(W)),
     (P.SUBMIT_PAUSE, V.STOP_UNSENT, P.RECORD_FAILURE, Store, lambda: submit_paused().stop()),
     (P.SUBMIT_PAUSE, V.STOP_UNSURE, P.RECORD_FAILURE, Store, lambda: submitting().tell_all(SORRY, S).stop()),
     (P.RECORD_STEP, V.STORED, P.SUBMIT_PAUSE, Send, lambda: submitting(STEPS).tell_all(CREATED, S)),
