@@ -129,8 +129,7 @@ class Shared:
         return self._was_used and _used.get()[1] != self._generation
 
     def _may_log_in(self) -> bool:
-        """Have the next request log in anew, unless another task's did meanwhile; False: there is no "
-        "login."""
+        """Have the next request log in anew, unless another task's did meanwhile; False: there is none."""
         login = self._desk.out.login
         if login is None:
             return False

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from airflow_asyncjob.definition.job import AsyncJob
+from airflow_asyncjob.errors import AsyncJobError
 from airflow_asyncjob.protocol import (
     Checkpoint,
     Command,
@@ -16,6 +17,7 @@ from airflow_asyncjob.protocol import (
     Finish,
     Goal,
     Job,
+    Outcome,
     Purpose,
     Refreshed,
     Responded,
@@ -249,4 +251,25 @@ def cancelled(drive: Drive, event: Any = ACCEPTED_CANCEL) -> Drive:
     """Answer the cancel and go to the end."""
     assert drive.until_send().purpose is Purpose.CANCEL
     drive.tell(event).until_finish()
+    return drive
+
+
+def outcome_of(event: Any, *changes: dict[str, Any]) -> Outcome:
+    """Return the outcome that the answer to a poll gives."""
+    finish = polling(*changes).tell(event).until_finish()
+    assert finish.outcome is not None, finish
+    return finish.outcome
+
+
+def error_of(event: Any, *changes: dict[str, Any]) -> AsyncJobError:
+    """Return the error that the answer to a poll gives."""
+    finish = polling(*changes).tell(event).until_finish()
+    assert finish.error is not None, finish
+    return finish.error
+
+
+def goes_on(event: Any, *changes: dict[str, Any]) -> Drive:
+    """Return a drive that waits for the next poll after this answer."""
+    drive = polling(*changes).tell(event).store_all()
+    assert isinstance(drive.command, Wait), drive.command
     return drive

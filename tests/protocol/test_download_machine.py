@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,7 +10,6 @@ from airflow_asyncjob.errors import DefinitionError, RefusedError, TruncatedErro
 from airflow_asyncjob.protocol import (
     BodyBroken,
     BodyEnded,
-    Command,
     Download,
     Event,
     Finish,
@@ -23,7 +21,7 @@ from airflow_asyncjob.protocol import (
     Submission,
     Wait,
 )
-from airflow_asyncjob.protocol.transitions import DOWNLOAD_TABLE, Phase, Verdict
+from airflow_asyncjob.protocol.transitions import Phase, Verdict
 from tests.protocol.driving import (
     BAD_URL,
     CHANGED,
@@ -37,6 +35,7 @@ from tests.protocol.driving import (
     answer,
     definition,
 )
+from tests.protocol.walking import Row, Walk, check_all_rows, check_row
 
 P, V = Phase, Verdict
 GOOD = answer(200)
@@ -46,49 +45,21 @@ NEVER = {"limits": {"retries": 0}}
 NO_ROWS = {"errors": {"result": [{"when": "code == 204", "then": "no_data"}]}}
 
 
-class Recorded(Download):
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.trail: list[tuple[Phase, Verdict]] = []
-
-    def _heeded(self, verdict: Verdict) -> Verdict:
-        self.trail.append((self.phase, verdict))
-        return verdict
-
-
-class Fetch:
-    """A download with a clock that jumps over every wait."""
-
+class Fetch(Walk[Download]):
     def __init__(self, *changes: dict[str, Any], target: str = "https://files.example.com/1") -> None:
-        self.machine = Recorded(
-            definition(*changes),
-            target,
-            inputs={"a": 1},
-            names={"ds": "2026-01-01"},
-            submission=Submission("7", NOW, {"token": "t"}),
-            captures={"shard": 3},
+        super().__init__(
+            Download(
+                definition(*changes),
+                target,
+                inputs={"a": 1},
+                names={"ds": "2026-01-01"},
+                submission=Submission("7", NOW, {"token": "t"}),
+                captures={"shard": 3},
+            )
         )
-        self.now = NOW
-
-    @property
-    def command(self) -> Command:
-        return self.machine.next(self.now)
-
-    def tell(self, *events: Event) -> Fetch:
-        for event in events:
-            command = self.command
-            if isinstance(command, Wait):
-                self.now = command.until
-            self.machine.tell(event, self.now)
-        return self
-
-    def error(self) -> Any:
-        finish = self.command
-        assert isinstance(finish, Finish), finish
-        return finish.error
 
 
-ROWS: list[tuple[Phase, Verdict, Phase, type[Command], Callable[[], Fetch]]] = [
+ROWS: list[Row] = [
     (P.START, V.FRESH, P.FETCH, Send, lambda: Fetch()),
     (P.FETCH, V.OPEN, P.RECEIVE, Receive, lambda: Fetch().tell(GOOD)),
     (P.FETCH, V.NOTHING, P.FINISHED, Finish, lambda: Fetch(NO_ROWS).tell(answer(204))),
@@ -106,25 +77,12 @@ ROWS: list[tuple[Phase, Verdict, Phase, type[Command], Callable[[], Fetch]]] = [
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row[0]}-{row[1]}")
-def test_a_row_is_taken_and_leads_where_it_says(row: Any) -> None:
-    phase, verdict, follows, command, scenario = row
-    fetch = scenario()
-    asked = fetch.command
-    assert fetch.machine.trail[-1] == (phase, verdict)
-    assert fetch.machine.phase is follows
-    assert isinstance(asked, command)
+def test_a_row_is_taken_and_leads_where_it_says(row: Row) -> None:
+    check_row(row)
 
 
 def test_the_rows_here_are_all_rows_of_the_table() -> None:
-    here = sorted((phase, verdict, follows) for phase, verdict, follows, _, _ in ROWS)
-    there = sorted(
-        (p, verdict, step[0]) for p, row in DOWNLOAD_TABLE.items() for verdict, step in row.items()
-    )
-    assert here == there
-    for row in DOWNLOAD_TABLE.values():
-        for follows, action in row.values():
-            assert callable(getattr(Download, f"_do_{action}"))
-            assert callable(getattr(Download, f"_enter_{follows}"))
+    check_all_rows(ROWS, Download)
 
 
 def test_the_target_is_asked_for_as_it_is_and_streamed() -> None:
@@ -176,7 +134,7 @@ def test_a_body_that_breaks_off_is_fetched_again_from_the_start() -> None:
 
 def test_a_body_that_breaks_off_for_ever_is_truncated() -> None:
     fetch = Fetch({"limits": {"retries": 2}}).tell(GOOD, BROKEN, W, GOOD, BROKEN, W, GOOD, BROKEN)
-    error = fetch.error()
+    error = fetch.error
     assert isinstance(error, TruncatedError)
     assert error.retryable
     for text in [
@@ -203,14 +161,14 @@ def test_a_retry_after_is_obeyed_up_to_an_hour() -> None:
     command = Fetch().tell(answer(503, None, {"retry-after": "3000"})).command
     assert isinstance(command, Wait)
     assert command.until == NOW + 3000
-    error = Fetch().tell(answer(503, None, {"retry-after": "4000"})).error()
+    error = Fetch().tell(answer(503, None, {"retry-after": "4000"})).error
     assert isinstance(error, UnreachableError)
     assert error.retryable
     assert "The API wants no request before 2023-11-14 23:20:00 UTC" in error.message
 
 
 def test_no_answer_after_every_try_says_how_many_there_were() -> None:
-    error = Fetch({"limits": {"retries": 1}}).tell(NOT_SENT, W, NOT_SENT).error()
+    error = Fetch({"limits": {"retries": 1}}).tell(NOT_SENT, W, NOT_SENT).error
     assert isinstance(error, UnreachableError)
     assert "2 tries of the download did not work" in error.message
     assert "connection refused" in error.message
@@ -220,7 +178,7 @@ def test_no_answer_after_every_try_says_how_many_there_were() -> None:
 @pytest.mark.parametrize("code", [401, 403])
 def test_credentials_are_fetched_again_once(code: int) -> None:
     event = answer(code, {"error": "expired"})
-    error = Fetch().tell(event, CHANGED, event).error()
+    error = Fetch().tell(event, CHANGED, event).error
     assert isinstance(error, RefusedError)
     assert "a link to a result may also have expired" in error.message
     assert f"answered {code}" in error.message
@@ -237,7 +195,7 @@ def test_credentials_are_fetched_again_once(code: int) -> None:
     ],
 )
 def test_what_cannot_succeed_is_not_repeated(event: Event, says: str) -> None:
-    error = Fetch().tell(event).error()
+    error = Fetch().tell(event).error
     assert isinstance(error, RefusedError)
     assert says in error.message
 
@@ -255,7 +213,7 @@ def test_rules_of_a_result_come_first() -> None:
     early = Fetch(rules).tell(answer(404, {"code": "ResultNotReady"})).command
     assert isinstance(early, Wait)
     assert early.until == NOW + 33
-    error = Fetch(rules).tell(answer(500, {})).error()
+    error = Fetch(rules).tell(answer(500, {})).error
     assert isinstance(error, RefusedError)
     assert "broken for good" in error.message
     assert isinstance(Fetch(rules).tell(answer(203)).command, Receive)

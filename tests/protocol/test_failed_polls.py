@@ -7,13 +7,12 @@ from typing import Any
 import pytest
 
 from airflow_asyncjob.errors import (
-    AsyncJobError,
     JobVanishedError,
     PollBudgetError,
     RefusedError,
     UnreadableError,
 )
-from airflow_asyncjob.protocol import Outcome, Wait
+from airflow_asyncjob.protocol import Wait
 from tests.protocol.driving import (
     BUSY,
     CHANGED,
@@ -24,29 +23,12 @@ from tests.protocol.driving import (
     SORRY,
     TOO_LARGE,
     UNCHANGED,
-    Drive,
     answer,
+    error_of,
+    goes_on,
+    outcome_of,
     polling,
 )
-
-
-def outcome_of(event: Any, *changes: dict[str, Any]) -> Outcome:
-    finish = polling(*changes).tell(event).until_finish()
-    assert finish.outcome is not None, finish
-    return finish.outcome
-
-
-def error_of(event: Any, *changes: dict[str, Any]) -> AsyncJobError:
-    finish = polling(*changes).tell(event).until_finish()
-    assert finish.error is not None, finish
-    return finish.error
-
-
-def goes_on(event: Any, *changes: dict[str, Any]) -> Drive:
-    drive = polling(*changes).tell(event).store_all()
-    assert isinstance(drive.command, Wait), drive.command
-    return drive
-
 
 # Failed polls -------------------------------------------------------------------------------------------
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from airflow_asyncjob.errors import RefusedError, TemplateError, UnreachableError, UnreadableError
 from airflow_asyncjob.protocol import (
-    Command,
     Event,
     Finish,
     Hops,
@@ -20,7 +18,7 @@ from airflow_asyncjob.protocol import (
     Submission,
     Wait,
 )
-from airflow_asyncjob.protocol.transitions import HOPS_TABLE, Phase, Verdict
+from airflow_asyncjob.protocol.transitions import Phase, Verdict
 from tests.protocol.driving import (
     CHANGED,
     DENIED,
@@ -34,6 +32,7 @@ from tests.protocol.driving import (
     answer,
     definition,
 )
+from tests.protocol.walking import Row, Walk, check_all_rows, check_row
 
 P, V = Phase, Verdict
 NEVER = {"limits": {"retries": 0}}
@@ -47,98 +46,49 @@ LINK = {
 }
 
 
-class Recorded(Hops):
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.trail: list[tuple[Phase, Verdict]] = []
-
-    def _heeded(self, verdict: Verdict) -> Verdict:
-        self.trail.append((self.phase, verdict))
-        return verdict
-
-
-class Walk:
-    """A machine with a clock that jumps over every wait."""
-
+class Steps(Walk[Hops]):
     def __init__(self, *changes: dict[str, Any], steps: Any = (LIST, LINK), target: Any = "url") -> None:
         result = {"target": target, "steps": list(steps)}
-        self.machine = Recorded(
-            definition({"result": result}, *changes),
-            inputs={},
-            names={"ds": "2026-01-01"},
-            submission=Submission("7", NOW, {"region": "eu"}),
-            captures={"shard": 3},
+        super().__init__(
+            Hops(
+                definition({"result": result}, *changes),
+                inputs={},
+                names={"ds": "2026-01-01"},
+                submission=Submission("7", NOW, {"region": "eu"}),
+                captures={"shard": 3},
+            )
         )
-        self.now = NOW
-
-    @property
-    def command(self) -> Command:
-        return self.machine.next(self.now)
-
-    @property
-    def send(self) -> Send:
-        assert isinstance(self.command, Send), self.command
-        return self.command
-
-    @property
-    def outcome(self) -> Outcome:
-        assert isinstance(self.command, Finish), self.command
-        assert self.command.outcome is not None, self.command.error
-        return self.command.outcome
-
-    @property
-    def error(self) -> Any:
-        assert isinstance(self.command, Finish), self.command
-        return self.command.error
-
-    def tell(self, *events: Event) -> Walk:
-        for event in events:
-            if isinstance(self.command, Wait):
-                self.now = self.command.until
-            self.machine.tell(event, self.now)
-        return self
 
 
 IDS = answer(200, {"ids": ["a", "b"]})
 A, B = (answer(200, {"url": f"/f/{name}", "token": name}) for name in "AB")
 
-ROWS: list[tuple[Phase, Verdict, Phase, type[Command], Callable[[], Walk]]] = [
-    (P.START, V.FRESH, P.FETCH, Send, lambda: Walk()),
-    (P.FETCH, V.STEPPED, P.FETCH, Send, lambda: Walk().tell(IDS)),
-    (P.FETCH, V.ENDED, P.FINISHED, Finish, lambda: Walk().tell(IDS, A, B)),
-    (P.FETCH, V.NOTHING, P.FINISHED, Finish, lambda: Walk(NO_ROWS).tell(answer(204))),
-    (P.FETCH, V.DENIED, P.FETCH_REFRESH, Refresh, lambda: Walk().tell(DENIED)),
-    (P.FETCH, V.AGAIN, P.FETCH_PAUSE, Wait, lambda: Walk().tell(SORRY)),
-    (P.FETCH, V.EXHAUSTED, P.FINISHED, Finish, lambda: Walk(NEVER).tell(LOST)),
-    (P.FETCH, V.REFUSED, P.FINISHED, Finish, lambda: Walk().tell(answer(404))),
-    (P.FETCH_REFRESH, V.CHANGED, P.FETCH, Send, lambda: Walk().tell(DENIED, CHANGED)),
-    (P.FETCH_REFRESH, V.UNCHANGED, P.FINISHED, Finish, lambda: Walk().tell(DENIED, UNCHANGED)),
-    (P.FETCH_PAUSE, V.WOKEN, P.FETCH, Send, lambda: Walk().tell(NOT_SENT, W)),
+ROWS: list[Row] = [
+    (P.START, V.FRESH, P.FETCH, Send, lambda: Steps()),
+    (P.FETCH, V.STEPPED, P.FETCH, Send, lambda: Steps().tell(IDS)),
+    (P.FETCH, V.ENDED, P.FINISHED, Finish, lambda: Steps().tell(IDS, A, B)),
+    (P.FETCH, V.NOTHING, P.FINISHED, Finish, lambda: Steps(NO_ROWS).tell(answer(204))),
+    (P.FETCH, V.DENIED, P.FETCH_REFRESH, Refresh, lambda: Steps().tell(DENIED)),
+    (P.FETCH, V.AGAIN, P.FETCH_PAUSE, Wait, lambda: Steps().tell(SORRY)),
+    (P.FETCH, V.EXHAUSTED, P.FINISHED, Finish, lambda: Steps(NEVER).tell(LOST)),
+    (P.FETCH, V.REFUSED, P.FINISHED, Finish, lambda: Steps().tell(answer(404))),
+    (P.FETCH_REFRESH, V.CHANGED, P.FETCH, Send, lambda: Steps().tell(DENIED, CHANGED)),
+    (P.FETCH_REFRESH, V.UNCHANGED, P.FINISHED, Finish, lambda: Steps().tell(DENIED, UNCHANGED)),
+    (P.FETCH_PAUSE, V.WOKEN, P.FETCH, Send, lambda: Steps().tell(NOT_SENT, W)),
 ]
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row[0]}-{row[1]}")
-def test_a_row_is_taken_and_leads_where_it_says(row: Any) -> None:
-    phase, verdict, follows, command, scenario = row
-    walk = scenario()
-    asked = walk.command
-    assert walk.machine.trail[-1] == (phase, verdict)
-    assert walk.machine.phase is follows
-    assert isinstance(asked, command)
+def test_a_row_is_taken_and_leads_where_it_says(row: Row) -> None:
+    check_row(row)
 
 
 def test_the_rows_here_are_all_rows_of_the_table() -> None:
-    here = sorted((phase, verdict, follows) for phase, verdict, follows, _, _ in ROWS)
-    there = sorted((p, verdict, step[0]) for p, row in HOPS_TABLE.items() for verdict, step in row.items())
-    assert here == there
-    for row in HOPS_TABLE.values():
-        for follows, action in row.values():
-            assert callable(getattr(Hops, f"_do_{action}"))
-            assert callable(getattr(Hops, f"_enter_{follows}"))
+    check_all_rows(ROWS, Hops)
 
 
 def test_a_step_sees_the_job_and_is_called_by_its_place() -> None:
-    send = Walk().send
+    send = Steps().send
     assert (send.purpose, send.stream, send.where) == (Purpose.RESULT, False, "result.steps[0].request")
     assert send.step == "list"
     assert send.names["captures"] == {"region": "eu", "shard": 3}
@@ -147,7 +97,7 @@ def test_a_step_sees_the_job_and_is_called_by_its_place() -> None:
 
 
 def test_each_repeats_a_step_and_makes_lists() -> None:
-    walk = Walk().tell(IDS)
+    walk = Steps().tell(IDS)
     assert (walk.send.names["item"], walk.send.step) == ("a", "link 1 of 2")
     walk.tell(A)
     assert (walk.send.names["item"], walk.send.step) == ("b", "link 2 of 2")
@@ -159,40 +109,40 @@ def test_each_repeats_a_step_and_makes_lists() -> None:
 
 def test_each_over_nothing_is_passed_over() -> None:
     empty = answer(200, {"ids": []})
-    assert Walk().tell(empty).outcome == Outcome(
+    assert Steps().tell(empty).outcome == Outcome(
         "no_data", [], captures={"region": "eu", "shard": 3, "ids": [], "tokens": []}
     )
     last = {"name": "last", "request": {"url": "/all", "params": {"t": "{{ captures.tokens | length }}"}}}
-    walk = Walk(steps=(LIST, LINK, last)).tell(empty)
+    walk = Steps(steps=(LIST, LINK, last)).tell(empty)
     assert (walk.send.step, walk.send.names["captures"]["tokens"]) == ("last", [])
     assert walk.tell(A).outcome.target == "/f/A"
 
 
 def test_the_targets_of_all_items_become_one_list() -> None:
     many = [answer(200, {"urls": urls, "token": 1}) for urls in (["/1", "/2"], [], ["/3"])]
-    walk = Walk(target="urls[]").tell(answer(200, {"ids": [1, 2, 3]}), *many)
+    walk = Steps(target="urls[]").tell(answer(200, {"ids": [1, 2, 3]}), *many)
     assert walk.outcome.target == ["/1", "/2", "/3"]
 
 
 def test_a_target_that_is_a_template_sees_every_capture_and_is_made_once() -> None:
-    walk = Walk(target="/files?tokens={{ captures.tokens | join(',') }}").tell(IDS, A, B)
+    walk = Steps(target="/files?tokens={{ captures.tokens | join(',') }}").tell(IDS, A, B)
     assert walk.outcome.target == "/files?tokens=A,B"
 
 
 def test_a_fixed_request_needs_no_target() -> None:
     fixed = {"result": {"target": None, "request": {"url": "/all/{{ captures.tokens | first }}"}}}
-    outcome = Walk(fixed).tell(IDS, A, B).outcome
+    outcome = Steps(fixed).tell(IDS, A, B).outcome
     assert (outcome.target, outcome.captures["tokens"]) == ("7", ["A", "B"])
 
 
 def test_tries_and_credentials_begin_anew_with_each_step() -> None:
     one = {"limits": {"retries": 1}}
-    walk = Walk(one).tell(SORRY, W, DENIED, CHANGED, IDS, SORRY, W, DENIED, CHANGED, A, SORRY, W, B)
+    walk = Steps(one).tell(SORRY, W, DENIED, CHANGED, IDS, SORRY, W, DENIED, CHANGED, A, SORRY, W, B)
     assert walk.outcome.target == ["/f/A", "/f/B"]
 
 
 def test_waits_are_those_of_a_download() -> None:
-    command = Walk().tell(answer(503, None, {"retry-after": "120"})).command
+    command = Steps().tell(answer(503, None, {"retry-after": "120"})).command
     assert isinstance(command, Wait)
     assert (command.until, command.reason) == (NOW + 120, "the next try of the step 'list' of the result")
 
@@ -221,7 +171,7 @@ def test_waits_are_those_of_a_download() -> None:
     ],
 )
 def test_what_goes_wrong_is_said_with_the_step(events: list[Event], kind: type[Exception], says: str) -> None:
-    error = Walk({"limits": {"retries": 1}}).tell(*events).error
+    error = Steps({"limits": {"retries": 1}}).tell(*events).error
     assert isinstance(error, kind)
     with pytest.raises(kind, match=says):
         raise error
@@ -229,9 +179,9 @@ def test_what_goes_wrong_is_said_with_the_step(events: list[Event], kind: type[E
 
 def test_a_list_is_captured_whole() -> None:
     several = {**LIST, "capture": {"ids": "files[].id"}}
-    walk = Walk(steps=(several, LINK)).tell(answer(200, {"files": [{"id": 1}, {"id": 2}]}))
+    walk = Steps(steps=(several, LINK)).tell(answer(200, {"files": [{"id": 1}, {"id": 2}]}))
     assert isinstance(walk.error, UnreadableError)
     assert "with | [0] (a list is captured whole, by the path to the list itself)" in walk.error.message
     whole = {**LIST, "capture": {"ids": "files"}}
-    walk = Walk(steps=(whole, LINK)).tell(answer(200, {"files": [{"id": 1}, {"id": 2}]}))
+    walk = Steps(steps=(whole, LINK)).tell(answer(200, {"files": [{"id": 1}, {"id": 2}]}))
     assert walk.send.names["item"] == {"id": 1}

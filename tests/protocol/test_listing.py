@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from airflow_asyncjob.errors import (
-    AsyncJobError,
     DefinitionError,
     PagingError,
     RefusedError,
@@ -16,8 +14,6 @@ from airflow_asyncjob.errors import (
     UnreadableError,
 )
 from airflow_asyncjob.protocol import (
-    Command,
-    Event,
     Finish,
     ListedJob,
     Listing,
@@ -26,7 +22,7 @@ from airflow_asyncjob.protocol import (
     Send,
     Wait,
 )
-from airflow_asyncjob.protocol.transitions import LIST_TABLE, Phase, Verdict
+from airflow_asyncjob.protocol.transitions import Phase, Verdict
 from tests.protocol.driving import (
     BAD_URL,
     CHANGED,
@@ -41,6 +37,7 @@ from tests.protocol.driving import (
     answer,
     definition,
 )
+from tests.protocol.walking import Row, Walk, check_all_rows, check_row
 
 P, V = Phase, Verdict
 LIST: dict[str, Any] = {"request": {"url": "/jobs"}, "records": "jobs", "id": "id", "status": "status"}
@@ -51,56 +48,18 @@ MORE = answer(200, {"jobs": [{"id": 1}], "next": "/jobs?after=1"})
 NEVER = {"limits": {"retries": 0}}
 
 
-class Recorded(Listing):
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.trail: list[tuple[Phase, Verdict]] = []
-
-    def _heeded(self, verdict: Verdict) -> Verdict:
-        self.trail.append((self.phase, verdict))
-        return verdict
-
-
-class Asked:
-    """A listing with a clock that jumps over every wait."""
-
+class Asked(Walk[Listing]):
     def __init__(self, *changes: dict[str, Any], limit: int | None = None) -> None:
         job = definition({"list": LIST}, *changes)
-        self.machine = Recorded(job, inputs={"a": 1}, names={"ds": "2026-01-01"}, limit=limit)
-        self.now = NOW
-
-    @property
-    def command(self) -> Command:
-        return self.machine.next(self.now)
-
-    def tell(self, *events: Event) -> Asked:
-        for event in events:
-            command = self.command
-            if isinstance(command, Wait):
-                self.now = command.until
-            self.machine.tell(event, self.now)
-        return self
-
-    @property
-    def send(self) -> Send:
-        command = self.command
-        assert isinstance(command, Send), command
-        return command
+        super().__init__(Listing(job, inputs={"a": 1}, names={"ds": "2026-01-01"}, limit=limit))
 
     @property
     def jobs(self) -> list[ListedJob]:
-        assert isinstance(self.command, Finish)
-        assert self.command.error is None, self.command.error
+        assert self.error is None
         return self.machine.jobs
 
-    @property
-    def error(self) -> AsyncJobError:
-        assert isinstance(self.command, Finish)
-        assert self.command.error is not None
-        return self.command.error
 
-
-ROWS: list[tuple[Phase, Verdict, Phase, type[Command], Callable[[], Asked]]] = [
+ROWS: list[Row] = [
     (P.START, V.FRESH, P.FETCH, Send, lambda: Asked()),
     (P.FETCH, V.OPEN, P.FETCH, Send, lambda: Asked(PAGED).tell(MORE)),
     (P.FETCH, V.WHOLE, P.FINISHED, Finish, lambda: Asked().tell(GOOD)),
@@ -115,19 +74,12 @@ ROWS: list[tuple[Phase, Verdict, Phase, type[Command], Callable[[], Asked]]] = [
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row[0]}-{row[1]}")
-def test_a_row_is_taken_and_leads_where_it_says(row: Any) -> None:
-    phase, verdict, follows, command, scenario = row
-    asked = scenario()
-    given = asked.command
-    assert asked.machine.trail[-1] == (phase, verdict)
-    assert asked.machine.phase is follows
-    assert isinstance(given, command)
+def test_a_row_is_taken_and_leads_where_it_says(row: Row) -> None:
+    check_row(row)
 
 
 def test_the_rows_here_are_all_rows_of_the_table() -> None:
-    here = sorted((phase, verdict, follows) for phase, verdict, follows, _, _ in ROWS)
-    there = sorted((p, verdict, step[0]) for p, row in LIST_TABLE.items() for verdict, step in row.items())
-    assert here == there
+    check_all_rows(ROWS, Listing)
 
 
 # What is read -------------------------------------------------------------------------------------------

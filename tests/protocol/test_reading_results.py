@@ -7,37 +7,19 @@ from typing import Any
 import pytest
 
 from airflow_asyncjob.errors import (
-    AsyncJobError,
     UnreadableError,
 )
-from airflow_asyncjob.protocol import Outcome, Submission, Wait
+from airflow_asyncjob.protocol import Submission
 from tests.protocol.driving import (
     BUSY,
     NOW,
     READY,
-    Drive,
     answer,
+    error_of,
+    goes_on,
+    outcome_of,
     polling,
 )
-
-
-def outcome_of(event: Any, *changes: dict[str, Any]) -> Outcome:
-    finish = polling(*changes).tell(event).until_finish()
-    assert finish.outcome is not None, finish
-    return finish.outcome
-
-
-def error_of(event: Any, *changes: dict[str, Any]) -> AsyncJobError:
-    finish = polling(*changes).tell(event).until_finish()
-    assert finish.error is not None, finish
-    return finish.error
-
-
-def goes_on(event: Any, *changes: dict[str, Any]) -> Drive:
-    drive = polling(*changes).tell(event).store_all()
-    assert isinstance(drive.command, Wait), drive.command
-    return drive
-
 
 # Targets ------------------------------------------------------------------------------------------------
 
