@@ -168,7 +168,7 @@ def test_rules_of_a_delete_come_first() -> None:
     error = Drive(rules, goal=Goal.DELETED, submission=SUBMISSION).tell(answer(202)).until_finish().error
     assert isinstance(error, RefusedError)
     assert (
-        "A rule of the definition ends the delete (when: code == 202). asked a person, 202 " in error.message
+        "A rule of the definition ends the delete (when: code == 202). asked a person, 202. " in error.message
     )
 
 
