@@ -81,8 +81,8 @@ class FakeJobServer:
 
     What it does not do: TLS, HTTP/2, chunked requests.
 
-    :param kind: ``generic`` (:class:`GenericOptions`: the submit body says how the job goes) or ``sendgrid``
-        (:class:`SendgridOptions`: marketing contacts export).
+    :param kind: ``generic`` (:class:`GenericOptions`: the submit body says how the job goes), or one with a
+        vendor's name, which is as strict as that vendor's API: see :data:`KINDS`.
     :param port: 0 takes a free one.
     :param clock: what time it is for the jobs; None: the machine's clock. See :class:`FakeClock`.
     :param options: fields of the kind's options.

@@ -129,13 +129,18 @@ def test_a_definition_loads(block: Block, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def jobs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder for DAG files; ``jobs/`` has the whole definitions of two how-tos and of the examples.
+    """Give a folder for DAG files; ``jobs/`` has the whole definitions of three how-tos and of the examples.
 
     ``site/`` has the package of "Publish a definition".
     """
     folder = tmp_path_factory.mktemp("dags")
     (folder / "jobs").mkdir()
-    for name, page in (("report", "write-a-definition.md"), ("orders", "test-your-dag.md")):
+    pages = {
+        "report": "write-a-definition.md",
+        "orders": "test-your-dag.md",
+        "contacts_import": "from-five-api-calls.md",
+    }
+    for name, page in pages.items():
         found = [block for block in blocks("yaml") if block.page.name == page and "name" in data_of(block)]
         assert len(found) == 1
         (folder / "jobs" / f"{name}.yaml").write_text(found[0].text)
