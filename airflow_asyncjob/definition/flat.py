@@ -56,6 +56,8 @@ SUBMIT_ARGUMENTS: Mapping[str, Path] = {
     **_request_arguments("submit"),
     "multipart": ("submit", "request", "multipart"),
     "file": ("submit", "request", "file"),
+    "part": ("submit", "request", "part"),
+    "upload": ("submit", "upload"),
     "steps": ("submit", "steps"),
     "submission_id_path": ("submit", "id"),
     "captures": ("submit", "capture"),

@@ -73,8 +73,9 @@ class AsyncSubmitOperator(WaitsForJob, BaseOperator):
     :param inputs: values of the definition's inputs. Templated.
     :param endpoint: URL of the request, relative to the connection or absolute. A template of the
         definition's kind.
-    :param method: POST unless given. ``json``, ``form``, ``xml``, ``text``, ``multipart`` or ``file``: the
-        body. ``query_params``, ``headers``, ``response``: as in a definition.
+    :param method: POST unless given. ``json``, ``form``, ``xml``, ``text``, ``multipart``, ``file`` or
+        ``part``: the body. ``query_params``, ``headers``, ``response``: as in a definition.
+    :param upload: the records that are sent, as in a definition; with ``part=True`` or in ``steps``.
     :param steps: requests in a row, instead of one with ``endpoint``; as in a definition.
     :param auth: ``none`` or ``connection`` for this request; or a mapping, as the definition's ``auth``.
     :param submission_id_path: where the ID lies in the answer. ``captures``: what else to keep of it.
@@ -114,6 +115,8 @@ class AsyncSubmitOperator(WaitsForJob, BaseOperator):
         text: Any = UNSET,
         multipart: Any = UNSET,
         file: Any = UNSET,
+        part: Any = UNSET,
+        upload: Any = UNSET,
         steps: Any = UNSET,
         query_params: Any = UNSET,
         headers: Any = UNSET,

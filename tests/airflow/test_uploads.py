@@ -66,6 +66,24 @@ def test_a_file_and_a_form_are_sent_by_arguments(
     assert b'name="f"; filename="a.csv"' in sent["/form"].body
 
 
+def test_records_are_sent_by_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"n": 1}\n{"n": 2}\n')
+    with running({"POST /rows": {"id": "r"}}) as api:
+        monkeypatch.setenv("AIRFLOW_CONN_JOBS", api.base)
+        with DAG("d", schedule=None) as dag:
+            AsyncSubmitOperator(
+                task_id="submit",
+                http_conn_id="jobs",
+                endpoint="/rows",
+                part=True,
+                upload={"source": "{{ inputs.rows }}", "format": "json"},
+                submission_id_path="id",
+                inputs={"rows": str(tmp_path / "rows.jsonl")},
+            )
+        assert Worker(dag).run("submit") == "r"
+    assert api.asked[0].json == [{"n": 1}, {"n": 2}]
+
+
 def worker(path: str) -> Worker:
     with DAG("d", schedule=None) as dag:
         AsyncSubmitOperator(task_id="submit", job=FILES, http_conn_id="imports", inputs={"path": path})
