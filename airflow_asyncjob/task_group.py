@@ -11,6 +11,7 @@ from airflow.sdk import BaseOperator, TaskGroup
 
 from airflow_asyncjob.definition.flat import UNSET
 from airflow_asyncjob.definition.problems import did_you_mean
+from airflow_asyncjob.definition.rejects import with_rejects
 from airflow_asyncjob.errors import DefinitionError
 from airflow_asyncjob.hooks.definitions import (
     check_inputs,
@@ -160,7 +161,7 @@ class _Plan:
                 "\n".join(f"{name}: unknown argument; {did_you_mean(name, valid)}" for name in unknown)
                 + "; and the arguments of every Airflow operator"
             )
-        self._definition = load_definition(options["job"], _current_dag(), partial=False)
+        self._definition = with_rejects(load_definition(options["job"], _current_dag(), partial=False))
         poll_wait, synonym = options["poll_wait"], options["poke_interval"]
         options["poll_wait"] = either("poll_wait", poll_wait, "poke_interval", synonym)
         self._options = options

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, MutableMapping, Sequence
+from typing import Any
 
 from airflow_asyncjob.cli.interrupts import Interrupts
 from airflow_asyncjob.cli.progress import Progress
@@ -46,14 +48,24 @@ class CommandLineHands:
     """Does what a job asks for, and shows it.
 
     Nothing is stored: a run on the command line that is killed cannot be carried on.
+
+    :param refused: gets what the answers to an upload refused, part by part; None: nobody asks.
     """
 
-    def __init__(self, job: Job | Listing, wire: Wire, interrupts: Interrupts, progress: Progress) -> None:
+    def __init__(
+        self,
+        job: Job | Listing,
+        wire: Wire,
+        interrupts: Interrupts,
+        progress: Progress,
+        refused: MutableMapping[int, Sequence[Mapping[str, Any]]] | None = None,
+    ) -> None:
         self._job = job
         self._wire = wire
         self._interrupts = interrupts
         self._progress = progress
         self._waiting = False
+        self._refused = refused
         self.narrator = Narrator(self._say, job)
         wire.say = self._say
 
@@ -73,7 +85,9 @@ class CommandLineHands:
             return sleep_until(command.until)
 
     def store(self, command: Store) -> Stored:
-        """Keep nothing. Between two requests of a submit by steps it may be interrupted."""
+        """Keep only what was refused. Between two requests of a submit by steps it may be interrupted."""
+        if self._refused is not None and command.refusals is not None:
+            self._refused[command.refusals.part] = command.refusals.entries
         if is_between_steps(command.checkpoint):
             with self._interrupts.opened():
                 return Stored()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ from airflow_asyncjob.cli.output import (
 from airflow_asyncjob.cli.progress import Progress, bytes_text
 from airflow_asyncjob.definition import AsyncJob
 from airflow_asyncjob.definition.inputs import resolve_inputs
-from airflow_asyncjob.definition.rejects import names_rejects_of_failed
+from airflow_asyncjob.definition.rejects import names_rejects_of_failed, with_rejects
 from airflow_asyncjob.errors import AsyncJobError, InputError, JobError, UnreadableError
 from airflow_asyncjob.protocol import Failed, Goal, Job, Outcome, Plan, Planned, Submission
 from airflow_asyncjob.results.fetch import fetch_result
@@ -37,6 +38,7 @@ from airflow_asyncjob.transport.client import Wire
 from airflow_asyncjob.transport.driver import run
 from airflow_asyncjob.transport.narrate import Narrator
 from airflow_asyncjob.transport.trace import Trace
+from airflow_asyncjob.uploads.account import account_of
 from airflow_asyncjob.uploads.job import Uploading
 
 if TYPE_CHECKING:
@@ -66,7 +68,7 @@ def run_job(options: RunOptions) -> int:
 
     :raises AsyncJobError: before anything was sent: the definition, an option or the connection is wrong.
     """
-    definition = load_definition(options.definition)
+    definition = with_rejects(load_definition(options.definition))
     inputs = resolve_inputs(definition, _read_files(definition, options.set_inputs), from_text=True)
     check_output(definition, options.destination, limit=options.limit, as_json=options.as_json)
     settings = connection_settings(options.base_url)
@@ -185,6 +187,7 @@ class _Run:
         self.progress = Progress()
         self.ended = False
         self.lines: list[str] = []
+        self.refused: dict[int, Sequence[Mapping[str, Any]]] = {}
         self.job = self._job(Goal.ENDED, key=str(uuid.uuid4()))
 
     def _job(self, goal: Goal, *, key: str = "", submission: Submission | None = None) -> Job:
@@ -248,7 +251,7 @@ class _Run:
         return plan
 
     def _hands(self, job: Job) -> CommandLineHands:
-        return CommandLineHands(job, self.wire, self.interrupts, self.progress)
+        return CommandLineHands(job, self.wire, self.interrupts, self.progress, self.refused)
 
     # A job that ended ------------------------------------------------------------------------------
 
@@ -301,6 +304,7 @@ class _Run:
         destination = self.options.destination
         narrator = Narrator(lambda level, text: self.progress.line(self.safe(text)))
         outcome = self._fresh(outcome)
+        names, refused = {**self.names, "inputs": self.inputs}, self.refused
 
         def write(to: str | None, output_format: str | None = None) -> Manifest:
             return fetch_result(
@@ -317,6 +321,7 @@ class _Run:
                 state=outcome.state,
                 observe=narrator.observe,
                 received=self._received(outcome.target),
+                account=account_of(self.definition, names, self.wire.find, lambda: chain(*refused.values())),
             )
 
         with self.interrupts.opened():

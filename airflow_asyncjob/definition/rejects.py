@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 from airflow_asyncjob.definition.job import AsyncJob
+from airflow_asyncjob.definition.models.rejects import Rejects
 from airflow_asyncjob.definition.models.result import Result
 
-__all__ = ["ENTRY", "names_rejects_of_failed", "rejects_job"]
+__all__ = ["ENTRY", "names_rejects_of_failed", "rejects_job", "with_rejects"]
 
 ENTRY = "entry"
 """The field with the API's own entry, beside ``key``, ``index``, ``reason`` and ``when``."""
@@ -35,6 +36,14 @@ def names_rejects_of_failed(definition: AsyncJob) -> bool:
     return rejects is not None and rejects.of_failed
 
 
+def with_rejects(definition: AsyncJob) -> AsyncJob:
+    """Return the definition; one that uploads and has no result with the rejects of its upload as that."""
+    uploads = definition.submit is not None and definition.submit.upload is not None
+    if definition.result is not None or not uploads:
+        return definition
+    return definition.model_copy(update={"result": Result(rejects=Rejects(**{"from": "upload"}))})
+
+
 def rejects_job(definition: AsyncJob) -> AsyncJob:
     """Return a definition whose result is the rejects of this one: whatever fetches results fetches them.
 
@@ -47,6 +56,7 @@ def rejects_job(definition: AsyncJob) -> AsyncJob:
     rejects = definition.result.rejects
     paths = {name: getattr(rejects, name) for name in _PATHS if getattr(rejects, name) is not None}
     shared = {name: getattr(rejects, name) for name in _SHARED if name in rejects.model_fields_set}
+    assert rejects.from_ != "upload"
     given = {"format": rejects.format, "from": rejects.from_, **shared, "select": {**paths, ENTRY: "@"}}
     result = _RejectsAsResult(**given)
     errors = definition.errors.model_copy(update={"result": definition.errors.rejects})

@@ -13,6 +13,7 @@ from airflow_asyncjob.definition import AsyncJob
 from airflow_asyncjob.definition.flat import UNSET, Section, override
 from airflow_asyncjob.definition.models.base import parse_duration
 from airflow_asyncjob.definition.problems import did_you_mean
+from airflow_asyncjob.definition.rejects import with_rejects
 from airflow_asyncjob.definition.templates import is_template
 from airflow_asyncjob.definition.values import typed
 from airflow_asyncjob.errors import DefinitionError, InputError
@@ -83,6 +84,8 @@ def definition_of(
     """
     base = None if job is None else load_definition(job, dag)
     flat, further = _without_auth(flat, dict(sections or {}))
+    if section == "result" and base is not None:
+        base = with_rejects(base)
     if section == "result" and base is None and not _given(flat):
         base = AsyncJob(result={})  # the bytes of a download as they come need no description
     if base is None and not _given(flat):

@@ -163,6 +163,7 @@ class ResultDownloadOperator(JobTask, BaseOperator):
                 manifest = self._fetch(now, wire, submission, targets, state)
                 self._take_rejects(context, manifest)
                 self._delete(now, wire, submission)
+        self._forget_parts()
         self.result_url = next(iter(manifest.uris), "")
         self.log.info("Written: %s", _summary(manifest))
         return manifest.to_dict()
@@ -250,7 +251,10 @@ class ResultDownloadOperator(JobTask, BaseOperator):
         self, now: Situation, wire: Wire, submission: Submission, targets: list[str], state: str
     ) -> Manifest:
         from airflow_asyncjob.results.fetch import fetch_result
+        from airflow_asyncjob.results.refused_parts import RefusedParts
+        from airflow_asyncjob.uploads.account import account_of
 
+        refused = RefusedParts(destination_of(self.destination))
         narrator = narrator_of(wire, self.log.log)
         hands = WorkerHands(wire, narrator, stop=self._stop)
         try:
@@ -267,6 +271,9 @@ class ResultDownloadOperator(JobTask, BaseOperator):
                 observe=narrator.observe,
                 wait=hands.wait,
                 received=_teller(self.log.info),
+                account=account_of(
+                    self.definition, {**now.names, "inputs": now.inputs}, wire.find, refused.entries
+                ),
             )
         except Stopped:
             raise AirflowException("Airflow ended this task while it waited for the download") from None
@@ -283,6 +290,13 @@ class ResultDownloadOperator(JobTask, BaseOperator):
         if found.error is not None:
             context["ti"].xcom_push("rejects", manifest.to_dict()["rejects"])
             raise found.error
+
+    def _forget_parts(self) -> None:
+        """Remove what the upload's answers refused: it is among the rejects now, and no next try comes."""
+        from airflow_asyncjob.results.refused_parts import RefusedParts
+
+        if self.definition.submit is not None and self.definition.submit.upload is not None:
+            RefusedParts(destination_of(self.destination)).remove()
 
     def _end_as_the_job(
         self,

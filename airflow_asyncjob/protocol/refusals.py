@@ -18,7 +18,7 @@ from airflow_asyncjob.definition.problems import kind_of
 from airflow_asyncjob.definition.values import MISSING
 from airflow_asyncjob.errors import UnreadableError
 
-__all__ = ["refused_in"]
+__all__ = ["key_by_fields", "place_of", "reason_text", "refused_in"]
 
 
 def refused_in(
@@ -49,10 +49,10 @@ def refused_in(
         found = [entry for entry in found if _read(rejected.when, entry)]
     return tuple(
         {
-            "key": _key(_read(rejected.key, entry), keys),
-            "number": _number(_read(rejected.index, entry), rejected.index_base, first, records),
+            "key": key_by_fields(_read(rejected.key, entry), keys),
+            "number": place_of(_read(rejected.index, entry), rejected.index_base, first, records),
             "stage": stage,
-            "reason": _text(_read(rejected.reason, entry)),
+            "reason": reason_text(_read(rejected.reason, entry)),
             "record": None,
             "answer": entry,
         }
@@ -68,8 +68,8 @@ def _plain(value: Any) -> Any:
     return None if value is MISSING else list(value) if isinstance(value, Matches) else value
 
 
-def _key(value: Any, keys: Sequence[str]) -> dict[str, Any] | None:
-    """Return the key as the caller has it: by its fields."""
+def key_by_fields(value: Any, keys: Sequence[str]) -> dict[str, Any] | None:
+    """Return a key as the caller has it: by its fields; None: the entry has none, or another one."""
     if value is None or not keys:
         return None
     if isinstance(value, Mapping):
@@ -78,7 +78,14 @@ def _key(value: Any, keys: Sequence[str]) -> dict[str, Any] | None:
     return dict(zip(keys, values, strict=True)) if len(values) == len(keys) else None
 
 
-def _number(value: Any, base: int, first: int, records: int) -> int | None:
+def place_of(value: Any, base: int, first: int, records: int) -> int | None:
+    """Return the number of a record in the upload, from 1; None: the entry names none of these records.
+
+    :param value: what the entry says.
+    :param base: what it says of the first of them.
+    :param first: number of that one.
+    :param records: how many there are.
+    """
     try:
         place = int(value) - base
     except (TypeError, ValueError):
@@ -86,10 +93,10 @@ def _number(value: Any, base: int, first: int, records: int) -> int | None:
     return first + place if 0 <= place < records and not isinstance(value, bool) else None
 
 
-def _text(value: Any) -> str | None:
+def reason_text(value: Any) -> str | None:
     """Return a reason as text: of a list, all of it."""
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, list):
-        return "; ".join(text for text in map(_text, value) if text)
+        return "; ".join(text for text in map(reason_text, value) if text)
     return json.dumps(value, ensure_ascii=False, default=str)

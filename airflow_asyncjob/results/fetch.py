@@ -16,7 +16,7 @@ from airflow_asyncjob.errors import AsyncJobError, DefinitionError, RejectsUnava
 from airflow_asyncjob.protocol import Submission, Wait, Woken
 from airflow_asyncjob.results.downloads import Downloads, Received
 from airflow_asyncjob.results.manifest import Manifest
-from airflow_asyncjob.results.rejects import fetch_rejects
+from airflow_asyncjob.results.rejects import Accounting, fetch_rejects
 from airflow_asyncjob.results.resilient import Observe
 from airflow_asyncjob.results.write import check_destination, check_several, write_result
 
@@ -43,6 +43,7 @@ def fetch_result(
     observe: Observe | None = None,
     wait: Callable[[Wait], Woken] | None = None,
     received: Received | None = None,
+    account: Accounting | None = None,
 ) -> Manifest:
     """Download the result of a job and write it, whole or not at all.
 
@@ -64,6 +65,8 @@ def fetch_result(
         ``Finish``, which a reader would take for the end of the job.
     :param wait: how to wait for the next try; None: sleep.
     :param received: is told how many bytes have come.
+    :param account: of the records that the job was given, see
+        :class:`~airflow_asyncjob.uploads.account.Account`; None: it was given none.
     :raises DefinitionError: there is no ``result`` section, or a target that is no address.
     :raises ExchangeError: the API did not give the result.
     :raises RejectsUnavailableError: the result is written, and its rejects could not be.
@@ -93,10 +96,12 @@ def fetch_result(
                 state=state,
                 submission_id=submission_id,
             )
-    if definition.result.rejects is None:
+    if definition.result.rejects is None and account is None:
         return manifest
     try:
-        found = fetch_rejects(replace(downloads, job=job, received=None), destination, state=state)
+        found = fetch_rejects(
+            replace(downloads, job=job, received=None), destination, state=state, account=account
+        )
     except AsyncJobError as error:
         written = f"The result is written ({', '.join(manifest.uris[:5])}). " if manifest.uris else ""
         said = f"{written}Which records were refused is not known (result.rejects): {error.message}"

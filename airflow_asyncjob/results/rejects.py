@@ -8,12 +8,12 @@ from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from airflow_asyncjob.definition.rejects import ENTRY, rejects_job
+from airflow_asyncjob.protocol.refusals import key_by_fields, place_of, reason_text
 from airflow_asyncjob.results.destination import Destination, RemotePath, as_destination
 from airflow_asyncjob.results.formats import jsonl
-from airflow_asyncjob.results.jsontext import dumps
 from airflow_asyncjob.results.plan import without_suffix
 from airflow_asyncjob.results.rows import read_rows
 from airflow_asyncjob.results.shape import Shape
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from airflow_asyncjob.definition.models.refusal import Refusal
     from airflow_asyncjob.results.downloads import Downloads
 
-__all__ = ["Reject", "Stage", "fetch_rejects", "rejects_place"]
+__all__ = ["Accounting", "Reject", "Stage", "fetch_rejects", "rejects_place"]
 
 Stage = Literal["local", "upload", "job"]
 _NAME = "rejects.jsonl"
@@ -62,6 +62,38 @@ class Reject:
         }
 
 
+class Accounting(Protocol):
+    """Knows the records that the job was given, see :class:`airflow_asyncjob.uploads.account.Account`."""
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The caller's fields that name a record."""
+        ...
+
+    @property
+    def sent(self) -> int:
+        """How many records were sent; known after :meth:`before`."""
+        ...
+
+    @property
+    def accepted(self) -> int:
+        """How many of them nobody refused."""
+        ...
+
+    @property
+    def unmatched(self) -> int:
+        """How many rejects name none of them."""
+        ...
+
+    def before(self) -> Iterator[Reject]:
+        """Yield what was refused before the job ran."""
+        ...
+
+    def matched(self, rejects: Iterable[Reject]) -> Iterator[Reject]:
+        """Yield rejects with the caller's record that each is about."""
+        ...
+
+
 @dataclass
 class _Count:
     """How many there were of each stage."""
@@ -74,39 +106,48 @@ class _Count:
             self.by_stage[reject.stage] += 1
             yield reject
 
-    def to_dict(self, uri: str | None) -> dict[str, Any]:
+    def to_dict(self, uri: str | None, account: Accounting | None, state: str) -> dict[str, Any]:
         """Return the field ``rejects`` of the manifest."""
+        known = account is not None and state in ("done", "partial", "no_data")
         return {
             "uri": uri,
             "records": self.by_stage.total(),
-            "sent": None,
-            "accepted": None,
+            "sent": account.sent if account else None,
+            "accepted": account.accepted if account and known else None,
             "by_stage": {stage: self.by_stage[stage] for stage in get_args(Stage)},
-            "unmatched": 0,
+            "unmatched": account.unmatched if account else 0,
         }
 
 
 def fetch_rejects(
-    downloads: Downloads, destination: str | os.PathLike[str] | RemotePath | None, *, state: str
+    downloads: Downloads,
+    destination: str | os.PathLike[str] | RemotePath | None,
+    *,
+    state: str,
+    account: Accounting | None = None,
 ) -> dict[str, Any]:
     """Fetch the refused records of a job, and write them beside its result, whole or not at all.
 
+    With them come those that were not sent, and those that the upload's answers refused.
+
     The file of an earlier run is removed in any case, and there is none where nothing was refused.
 
-    :param downloads: of the job; its definition has ``result.rejects``.
+    :param downloads: of the job; without ``result.rejects`` the API is not asked for any.
     :param destination: of the result; None: they are counted, and written nowhere.
     :param state: of the job. One without data has no rejects, and the API is not asked.
+    :param account: of the records that the job was given; None: it was given none.
     :return: the field ``rejects`` of the manifest.
     :raises AsyncJobError: they cannot be fetched, read or written.
     """
     place = None if destination is None else rejects_place(destination)
     if place is not None:
         remove_file(place)
-    count = _Count()
-    if state == "no_data":
-        return count.to_dict(None)
-    with closing(_of_job(downloads)) as found:
-        return count.to_dict(_written(count.counted(found), place))
+    result, count = downloads.definition.result, _Count()
+    rejects = result.rejects if result is not None else None
+    of_job = rejects is not None and rejects.from_ != "upload" and state != "no_data"
+    with closing(_all(downloads, account, of_job=of_job)) as found:
+        uri = _written(count.counted(found), place)
+    return count.to_dict(uri, account, state)
 
 
 def rejects_place(destination: str | os.PathLike[str] | RemotePath) -> Destination:
@@ -140,7 +181,16 @@ def _written(rejects: Iterator[Reject], place: Destination | None) -> str | None
         return sink.commit()[0]
 
 
-def _of_job(downloads: Downloads) -> Generator[Reject, None, None]:
+def _all(downloads: Downloads, account: Accounting | None, *, of_job: bool) -> Generator[Reject, None, None]:
+    """Yield the rejects of all stages."""
+    if account is not None:
+        yield from account.before()
+    if of_job:
+        with closing(_of_job(downloads, account)) as found:
+            yield from found if account is None else account.matched(found)
+
+
+def _of_job(downloads: Downloads, account: Accounting | None) -> Generator[Reject, None, None]:
     """Yield what the API calls the rejects of the job."""
     assert downloads.definition.result is not None
     rejects = downloads.definition.result.rejects
@@ -156,28 +206,13 @@ def _of_job(downloads: Downloads) -> Generator[Reject, None, None]:
         bodies = open_bodies(opened, records, job.limits.decompressed_bytes)
         for row, _ in read_rows(bodies, records, Shape(records, called="result.rejects.")):
             if rejects.when is None or row["when"]:
-                yield _reject(row, rejects)
+                yield _reject(row, rejects, account)
 
 
-def _reject(row: Mapping[str, Any], refusal: Refusal) -> Reject:
-    key = row.get("key")
-    return Reject(
-        "job",
-        key=None if key is None or refusal.key is None else _named(key, refusal.key),
-        reason=_text(row.get("reason")),
-        answer=row[ENTRY],
-    )
-
-
-def _named(key: Any, path: str) -> Mapping[str, Any]:
-    """Return a key field by field; without names of fields the path stands for one."""
-    return key if isinstance(key, Mapping) else {path: key}
-
-
-def _text(reason: Any) -> str | None:
-    """Return a reason as text: of a list, all of it."""
-    if reason is None or isinstance(reason, str):
-        return reason
-    if isinstance(reason, list):
-        return "; ".join(text for text in map(_text, reason) if text)
-    return dumps(reason)
+def _reject(row: Mapping[str, Any], refusal: Refusal, account: Accounting | None) -> Reject:
+    key, number = row.get("key"), None
+    named = {refusal.key: key} if refusal.key and not isinstance(key, Mapping) and key is not None else key
+    if account is not None:
+        named = key_by_fields(key, account.keys)
+        number = place_of(row.get("index"), refusal.index_base, 1, account.sent)
+    return Reject("job", key=named, number=number, reason=reason_text(row.get("reason")), answer=row[ENTRY])

@@ -19,7 +19,7 @@ from pathlib import Path
 from airflow_asyncjob.errors import DestinationError
 from airflow_asyncjob.results.destination import Destination
 
-__all__ = ["LocalStage", "remove_local"]
+__all__ = ["LocalStage", "explained", "remove_local"]
 
 _ASIDE = ".asyncjob-{}.part"
 _OPEN_FILES = 64

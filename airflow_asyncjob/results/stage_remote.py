@@ -24,7 +24,7 @@ from airflow_asyncjob.errors import AsyncJobError, DestinationError, Destination
 from airflow_asyncjob.results.destination import Destination
 from airflow_asyncjob.results.spool import Spool
 
-__all__ = ["RemoteStage", "remove_remote"]
+__all__ = ["RemoteStage", "explaining", "remove_remote"]
 
 _FINAL = (
     PermissionError,
@@ -63,7 +63,7 @@ class RemoteStage:
     def commit(self) -> tuple[str, ...]:
         """Make the files appear."""
         for uri, part in self._parts:
-            with _explaining(uri):
+            with explaining(uri):
                 part.place()
         return tuple(uri for uri, _ in self._parts)
 
@@ -90,15 +90,15 @@ class _Upload:
     def __init__(self, fs: Any, path: str, uri: str) -> None:
         self._uri = uri
         self._placed = False
-        with _explaining(uri):
+        with explaining(uri):
             self._file = fs.open(path, "wb", autocommit=False)
 
     def write(self, data: bytes | memoryview) -> None:
-        with _explaining(self._uri):
+        with explaining(self._uri):
             self._file.write(data)
 
     def finish(self) -> None:
-        with _explaining(self._uri):
+        with explaining(self._uri):
             self._file.close()
 
     def place(self) -> None:
@@ -154,14 +154,15 @@ class _Spooled:
 
 def remove_remote(destination: Destination) -> None:
     """Remove a file, where there is one."""
-    with _explaining(destination.uri):
+    with explaining(destination.uri):
         # Asked for first: who may write need not be allowed to delete, and mostly there is nothing.
         if destination.fs.exists(destination.path):
             destination.fs.rm_file(destination.path)
 
 
 @contextmanager
-def _explaining(uri: str) -> Iterator[None]:
+def explaining(uri: str) -> Iterator[None]:
+    """Raise what a storage raises as an error that says what to do."""
     try:
         yield
     except AsyncJobError:

@@ -84,6 +84,9 @@ class JobModel(Model):
         if self.result is not None and self.result.secret and self.status is not None and asked is None:
             said = "the download asks for a secret target anew, and there is no `status.request` to ask with"
             raise mistakes([("result.secret", said)])
+        found = _idle_about_rejects(self.result, self.submit)
+        if found:
+            raise mistakes(found)
         for section in ("cancel", "delete"):
             request = getattr(self, section)
             if request is not None and "method" not in request.model_fields_set:
@@ -96,3 +99,20 @@ class JobModel(Model):
                     ]
                 )
         return self
+
+
+def _idle_about_rejects(result: Result | None, submit: Submit | None) -> list[tuple[str, str]]:
+    """Return what is said of rejects that there cannot be; a part of a definition may lack them."""
+    if result is None or submit is None or submit.upload is not None:
+        return []
+    found = []
+    if result.rejects is not None and result.rejects.from_ == "upload":
+        found.append(("result.rejects.from", "there is no `submit.upload`, whose rejects these would be"))
+    if result.rejects is None:
+        said = "would be ignored: there are no `rejects`, and nothing is uploaded"
+        given = [name for name in ("on_rejects", "tolerated") if name in result.model_fields_set]
+        found += [(f"result.{name}", said) for name in given]
+    elif not result.is_there and isinstance(result.tolerated, str):
+        said = "is a share, and nothing says of how many records; give a number of records"
+        found.append(("result.tolerated", said))
+    return found

@@ -49,11 +49,12 @@ def share_of(tolerated: int | str) -> float | None:
 class Rejects(Layout, Refusal):
     """Which records the API refused, fetched when the job has ended."""
 
-    from_: Literal["status"] | None = Field(
+    from_: Literal["status", "upload"] | None = Field(
         default=None,
         alias="from",
-        description="status: the last status answer holds them; status.request is sent once more. null: as "
-        "request and steps say.",
+        description="status: the last status answer holds them; status.request is sent once more. upload: "
+        "the job itself refuses none; there are those that were not sent, and those that the answers to "
+        "the upload refused. null: as request and steps say.",
     )
     steps: Steps | None = Field(
         default=None, description="Requests that come first; a repeat must do no harm. null: none do."
@@ -81,7 +82,12 @@ class Rejects(Layout, Refusal):
     @model_validator(mode="after")
     def _from_one_place(self) -> Rejects:
         found = []
-        if self.from_ is not None:
+        if self.from_ == "upload":
+            given = sorted(self.model_fields_set - {"from_"})
+            found += [
+                (name, "would be ignored, since `from` says that the job refuses none") for name in given
+            ]
+        elif self.from_ is not None:
             said = "would be ignored, since `from` says that the status answer holds the rejects"
             found += [(name, said) for name in ("steps", "target", "request") if getattr(self, name)]
         elif self.request is None and (self.steps is None or self.target is None):

@@ -105,7 +105,4 @@ class Result(Records):
             settings = ("encoding", "member", "paginate", *RECORD_SETTINGS)
             found += [(name, said) for name in settings if getattr(self, name)]
             found += [("format", said)] if self.format != "raw" else []
-            if isinstance(self.tolerated, str):
-                said = "is a share, and nothing says of how many records; give a number of records"
-                found.append(("tolerated", said))
         return found
