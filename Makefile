@@ -28,7 +28,12 @@ up: $(STAMP) ## the same, left open in the browser until Ctrl-C
 	@$(BIN)/python -m airflow_asyncjob.testing.demo --keep-open $(DAG)
 
 test: $(STAMP) ## all tests, those with a real Airflow and real servers among them
-	$(BIN)/python -m pytest -q
+	@# Two at a time, but for those with an Airflow, which takes both cores of a small machine. Both parts run,
+	@# whatever comes of the first.
+	@failed=0; \
+	$(BIN)/python -m pytest -q -m 'not airflow' --numprocesses 2 --dist loadfile || failed=1; \
+	$(BIN)/python -m pytest -q -m airflow || failed=1; \
+	exit $$failed
 
 check: $(STAMP) ## formatting, lint, types, layers, generated pages
 	$(BIN)/ruff format --check .

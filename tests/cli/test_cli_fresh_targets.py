@@ -53,7 +53,7 @@ def test_a_target_that_has_expired_is_asked_for_again(asyncjob: Asyncjob) -> Non
     assert json.loads((asyncjob.folder / "out.jsonl").read_text()) == {"a": "1", "b": "2"}
 
 
-@pytest.mark.parametrize("until", [FUTURE, None, "soon"])
+@pytest.mark.parametrize("until", [FUTURE, None, "soon"], ids=["future", "none", "word"])
 def test_a_target_that_has_not_expired_is_used(asyncjob: Asyncjob, until: Any) -> None:
     with running({**SUBMITTED, "GET /jobs/7": ready("/old", until), "GET /old": ROWS}) as api:
         assert run(asyncjob, api).code == 0

@@ -12,7 +12,7 @@ from airflow_asyncjob.errors import DefinitionError, DestinationError, FormatErr
 from airflow_asyncjob.results import write_result
 from tests.results.given import SENT, Broken, Given, write
 
-ZIPPED = gzip.compress(b"some bytes")
+ZIPPED = gzip.compress(b"some bytes", mtime=0)
 
 
 def test_bytes_stay_as_they_come(tmp_path: Path) -> None:

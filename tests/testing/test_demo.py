@@ -17,6 +17,7 @@ from airflow_asyncjob.testing.demo_jobs import DEMOS, problems_of
 
 ROOT = Path(__file__).parents[2]
 DEMO = [sys.executable, "-m", "airflow_asyncjob.testing.demo"]
+pytestmark = pytest.mark.airflow
 
 
 @pytest.fixture
