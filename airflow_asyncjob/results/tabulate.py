@@ -173,7 +173,7 @@ class _Gathered:
         # Floats are read several times as fast as Decimals, and lose only what a text would show.
         exact = text or "json" in columns.values() or not _EXACT.isdisjoint(self._shape.types.values())
         done = 0
-        for found in self._waiting.records(exact=True) if exact else self._waiting.batches_and_records():
+        for found in self._waited(exact=exact):
             if isinstance(found, list):
                 arrays = self._arrays(found, columns, done, text=text)
                 done += len(found)
@@ -181,6 +181,12 @@ class _Gathered:
                 arrays = [fitted(found, field) for field in schema]
                 done += found.num_rows
             yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+    def _waited(self, *, exact: bool) -> Iterator[pa.RecordBatch | list[dict[str, Any]]]:
+        try:
+            yield from self._waiting.records(exact=True) if exact else self._waiting.batches_and_records()
+        except RecursionError:  # what could be read once may be too deep where the caller is deeper
+            raise FormatError("A record cannot be written: it is nested too deep.") from None
 
     def _arrays(
         self, some: list[dict[str, Any]], columns: dict[str, ColumnType], done: int, *, text: bool

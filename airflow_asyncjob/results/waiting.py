@@ -81,7 +81,7 @@ class Waiting:
         if self._columns is None and not (self._draft is not None and self._draft.rows):
             yield from self.records(exact=False)
             return
-        if self._draft is not None:
+        if self._draft is not None and self._draft.rows:
             yield from self._draft.batches()
         yield from self._after_draft()
 

@@ -11,7 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from tests.results.given import read_back, write
@@ -92,6 +92,7 @@ def documents(draw: st.DrawFn) -> list[dict[str, Any]]:
     output=st.sampled_from(["a.jsonl", "a.jsonl.gz", "a.parquet", "a.csv"]),
     piece=PIECE,
 )
+@example(records=[{"text": None}, {}], lines=True, output="a.parquet", piece=1)
 def test_from_json(records: list[dict[str, Any]], lines: bool, output: str, piece: int) -> None:
     text = "\n".join(map(json.dumps, records)) if lines else json.dumps({"data": {"items": records}})
     assume(output.startswith("a.jsonl") or not records or any(records))
