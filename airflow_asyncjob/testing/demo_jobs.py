@@ -200,6 +200,10 @@ def run_and_check(story: Story, airflow: LocalAirflow, demo: Demo, server: FakeJ
         raise DemoError("; ".join(problems))
     story.say("server", "saw " + ", ".join(_counts(server)) + "; none of the run's jobs is left there")
     story.say("records", f"[green]{_sum(manifests):,}, as many as the files have[/]")
+    if server.ledger.records.counts()["received"]:
+        kept = server.ledger.records.counts()
+        said = f"{kept['accepted']:,} accepted, {kept['refused']:,} refused, as the manifests say"
+        story.say("uploads", f"[green]{said}[/]")
 
 
 def manifests_of(airflow: AirflowApi, dag_id: str, run_id: str) -> dict[str, dict[str, Any]]:
@@ -227,15 +231,28 @@ def problems_of(demo: Demo, manifests: Mapping[str, Mapping[str, Any]], server: 
             found.append(f"{task}: the manifest says {manifest['records']} records, the files have {written}")
     if demo.records is not None and _sum(manifests) != demo.records:
         found.append(f"{_sum(manifests)} records came, not {demo.records}")
-    rejects = [manifest["rejects"] or {} for manifest in manifests.values()]
-    if (told := sum(each.get("records", 0) for each in rejects)) != demo.rejected:
+    if (told := sum(_told_rejects(one) for one in manifests.values())) != demo.rejected:
         found.append(f"{told} rejects were fetched, not {demo.rejected}")
-    by_api = told - sum(each.get("by_stage", {}).get("local", 0) for each in rejects)
-    if by_api != (refused := server.ledger.records.counts()["refused"]):
-        found.append(f"{by_api} rejects are the API's, and the job server refused {refused} records")
+    for task, manifest in manifests.items():
+        found += [f"{task}: {problem}" for problem in _account_problems(manifest, server)]
     left = {manifest["submission_id"] for manifest in manifests.values()} & set(server.ledger.running_ids())
     found += [f"job {job_id} still runs at the server" for job_id in sorted(left)]
     return found
+
+
+def _told_rejects(manifest: Mapping[str, Any]) -> int:
+    return int((manifest["rejects"] or {}).get("records", 0))
+
+
+def _account_problems(manifest: Mapping[str, Any], server: FakeJobServer) -> Iterator[str]:
+    """Compare what a manifest says of refused and accepted records with the server's own account of the job."""
+    rejects = manifest["rejects"] or {}
+    kept = server.ledger.records.counts(manifest["submission_id"])
+    by_api = _told_rejects(manifest) - rejects.get("by_stage", {}).get("local", 0)
+    if by_api != kept["refused"]:
+        yield f"{by_api} rejects are the API's, and the job server refused {kept['refused']} records"
+    if rejects.get("accepted") not in (None, kept["accepted"]):
+        yield f"{rejects['accepted']} records are accepted, at the job server {kept['accepted']}"
 
 
 def _sum(manifests: Mapping[str, Mapping[str, Any]]) -> int:
