@@ -245,7 +245,7 @@ def _told_rejects(manifest: Mapping[str, Any]) -> int:
 
 
 def _account_problems(manifest: Mapping[str, Any], server: FakeJobServer) -> Iterator[str]:
-    """Compare what a manifest says of refused and accepted records with the server's own account of the job."""
+    """Compare a manifest with the server's own account of the records that the job brought."""
     rejects = manifest["rejects"] or {}
     kept = server.ledger.records.counts(manifest["submission_id"])
     by_api = _told_rejects(manifest) - rejects.get("by_stage", {}).get("local", 0)
