@@ -41,7 +41,9 @@ class UploadChecker(Checker):
             self._rendered.add(where)
             name = whole_name(text)
             records += name == "record"
-            if is_key or name not in ("record", "number"):
+            if where[-1] == "*" and name == "number":
+                self._problem(where, "'*' puts fields among the others: its value is '{{ record }}'")
+            elif is_key or name not in ("record", "number"):
                 said = "here '{{ record }}' and '{{ number }}' are put in, each as a whole value"
                 self._problem(where, f"{shown(text)}: {said}")
         if wrap is not None and records != 1:

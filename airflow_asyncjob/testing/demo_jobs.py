@@ -79,6 +79,8 @@ class Demo:
 
 
 _ALL = (
+    Demo("amazon_feed", "amazon", "amazon", variables={"amazon_folder": "{folder}"}, records=0),
+    Demo("amazon_mws_feed", "amazon_mws", "amazon_mws", variables={"amazon_folder": "{folder}"}, records=0),
     Demo(
         "amazon_report",
         "amazon",
@@ -136,6 +138,7 @@ _ALL = (
         options={"products": 100},
         variables={"products_folder": "{folder}"},
     ),
+    Demo("walmart_item_feed", "walmart", "walmart", variables={"walmart_folder": "{folder}"}, records=0),
 )
 DEMOS: Mapping[str, Demo] = {demo.dag_id: demo for demo in _ALL}
 """By the DAG's ID."""

@@ -122,8 +122,10 @@ def _json_encoder(upload: Upload) -> Encode:
     plain = msgspec.json.Encoder(decimal_format="number").encode
     end = b"\n" if upload.format == "jsonl" else b""
     around = None if upload.wrap is None else _json_parts(upload.wrap)
+    others = _beside(upload.wrap)
 
     def encode(mapped: Mapping[str, Any], number: int) -> bytes:
+        _refuse_clash(mapped, others)
         try:
             data = plain(mapped)
             if b"null" in data:
@@ -132,29 +134,56 @@ def _json_encoder(upload: Upload) -> Encode:
             raise _unwritable(mapped, plain, error) from None
         if around is None:
             return data + end
-        written = str(number).encode()
-        return b"".join(data if part is _RECORD else part or written for part in around) + end
+        own = {_NUMBER: str(number).encode(), _RECORD: data, _FIELDS: data[1:-1]}
+        return b"".join([own.get(part, part) for part in around]) + end
 
     return encode
 
 
-_RECORD = b"{{ record }}"
+_RECORD, _FIELDS, _NUMBER = b"{{ record }}", b"{{ fields }}", b"{{ number }}"
+"""What stands in the pieces around a record for itself, for its fields, and for its number."""
+_SPREAD = "*"
+"""The name in a tree under which a record's fields stand among the others."""
+
+
+def _beside(tree: Any) -> frozenset[str] | None:
+    """Return the names that the fields of a record stand among; None: they stand alone."""
+    if isinstance(tree, Mapping):
+        if whole_name(str(tree.get(_SPREAD))) == "record":
+            return frozenset(tree) - {_SPREAD}
+        tree = list(tree.values())
+    found = [_beside(item) for item in tree] if isinstance(tree, (list, tuple)) else []
+    return next((names for names in found if names is not None), None)
+
+
+def _refuse_clash(mapped: Mapping[str, Any], others: frozenset[str] | None) -> None:
+    if others is None:
+        return
+    if not mapped:
+        raise Unmappable("it has no fields")
+    for name in others.intersection(mapped):
+        raise Unmappable(f"field {name}: submit.upload.wrap has a field of that name already")
 
 
 def _json_parts(wrap: Any) -> list[bytes]:
-    """Return the text around a record in pieces: itself for the record, an empty one for its number."""
-    marks = {name: secrets.token_hex(16) for name in ("record", "number")}
+    """Return the text around a record in pieces, with marks for the record and its number."""
+    marks = {name: secrets.token_hex(16) for name in ("record", "number", "fields")}
 
     def marked(tree: Any) -> Any:
         if isinstance(tree, str):
             return marks.get(whole_name(tree) or "", tree)
         if isinstance(tree, Mapping):
-            return {key: marked(item) for key, item in tree.items()}
+            spread = whole_name(str(tree.get(_SPREAD))) == "record"
+            return {
+                key: marks["fields"] if spread and key == _SPREAD else marked(item)
+                for key, item in tree.items()
+            }
         return [marked(item) for item in tree] if isinstance(tree, (list, tuple)) else tree
 
     text = json.dumps(marked(wrap), ensure_ascii=False, separators=(",", ":"))
-    pieces = re.split(f'"({marks["record"]}|{marks["number"]})"', text)
-    special = {marks["record"]: _RECORD, marks["number"]: b""}
+    text = text.replace(f'"{_SPREAD}":"{marks["fields"]}"', f'"{marks["fields"]}"')
+    pieces = re.split(f'"({"|".join(marks.values())})"', text)
+    special = {marks["record"]: _RECORD, marks["number"]: _NUMBER, marks["fields"]: _FIELDS}
     return [special.get(piece, piece.encode()) for piece in pieces if piece]
 
 
@@ -242,10 +271,17 @@ def _xml_encoder(wrap: Mapping[str, Any]) -> Encode:
             name = whole_name(tree)
             return mapped if name == "record" else number if name == "number" else tree
         if isinstance(tree, Mapping):
-            return {key: filled(item, mapped, number) for key, item in tree.items()}
+            made: dict[str, Any] = {}
+            for key, item in tree.items():
+                value = filled(item, mapped, number)
+                made |= value if key == _SPREAD and value is mapped else {key: value}
+            return made
         return [filled(item, mapped, number) for item in tree] if isinstance(tree, (list, tuple)) else tree
 
+    others = _beside(tree)
+
     def encode(mapped: Mapping[str, Any], number: int) -> bytes:
+        _refuse_clash(mapped, others)
         try:
             return element(root, filled(tree, mapped, number)).encode()
         except ValueError as error:

@@ -34,7 +34,7 @@ result:
   format: csv
 """
 
-PATH = re.compile(r"[a-z_]+([.\[][\w. {}-]+\]?)*: ")
+PATH = re.compile(r"[a-z_]+([.\[][\w. {}*-]+\]?)*: ")
 
 INVALID: dict[str, dict[str, Any]] = YAML(typ="safe", pure=True).load(
     (Path(__file__).parent / "invalid_definitions.yaml").read_text()

@@ -40,6 +40,7 @@ from airflow_asyncjob.testing import FakeClock
 from airflow_asyncjob.transport.client import Wire
 from airflow_asyncjob.transport.driver import run, sleep_until
 from airflow_asyncjob.transport.settings import ConnectionSettings
+from airflow_asyncjob.uploads.job import Uploading
 
 NAMES = {"ds": "2026-01-01", "run_id": "manual__1"}
 
@@ -102,7 +103,8 @@ class Client:
             checkpoint=None if checkpoint is None else Checkpoint.from_dict(checkpoint),
             submission=submission,
         )
-        return run(machine, self.hands, clock=self.now)
+        with Uploading(self.hands.wire) as uploading:
+            return run(machine, self.hands, clock=self.now, plan=uploading.plan)
 
     def outcome(self) -> Outcome:
         finish = self.drive()

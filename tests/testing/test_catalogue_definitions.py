@@ -27,7 +27,7 @@ def submit_of(job: AsyncJob, given: dict[str, Any]) -> RenderedRequest:
 
 def test_the_catalogue_is_there() -> None:
     assert {"airflow/dag_run", "aws/athena_query", "ogc/process", "wps/execute"} <= set(NAMES)
-    assert {"amazon/report", "sendgrid/contacts_export"} <= set(NAMES)
+    assert {"amazon/feed", "amazon/report", "sendgrid/contacts_export", "walmart/item_feed"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)

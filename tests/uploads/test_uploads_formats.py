@@ -49,6 +49,28 @@ def test_a_record_is_wrapped_and_numbered_in_the_job() -> None:
     ]
 
 
+def test_the_fields_of_a_record_may_stand_among_others() -> None:
+    rows = [{"sku": "a", "n": 1}, {"sku": "b"}]
+    before = upload(wrap={"id": "{{ number }}", "*": "{{ record }}"})
+    assert bodies(before, rows) == [b'[{"id":1,"sku":"a","n":1},{"id":2,"sku":"b"}]']
+    after = upload(format="jsonl", wrap={"x": [{"*": "{{ record }}", "id": "{{ number }}"}]})
+    assert bodies(after, rows) == [b'{"x":[{"sku":"a","n":1,"id":1}]}\n{"x":[{"sku":"b","id":2}]}\n']
+    wrap = {"Message": {"No": "{{ number }}", "*": "{{ record }}", "End": "yes"}}
+    (body,) = bodies(upload(format="xml", wrap=wrap, envelope={"Feed": "{{ records }}"}), rows[1:])
+    assert body.endswith(b"<Feed><Message><No>1</No><sku>b</sku><End>yes</End></Message></Feed>")
+
+
+@pytest.mark.parametrize("layout", ["json", "xml"])
+def test_a_field_that_is_there_already_and_none_at_all_are_refused(layout: str) -> None:
+    around = {"wrap": {"M": {"id": "{{ number }}", "*": "{{ record }}"}}, "format": layout}
+    envelope = {"envelope": {"Feed": "{{ records }}"}} if layout == "xml" else {}
+    refused = rejects(upload(**around, **envelope), [{"id": 7}, {"sku": "b"}, {}])
+    assert [(one.number, one.reason) for one in refused] == [
+        (1, "field id: submit.upload.wrap has a field of that name already"),
+        (3, "it has no fields"),
+    ]
+
+
 def test_json_lines_end_with_a_line_feed() -> None:
     assert bodies(upload(format="jsonl", wrap=["{{ record }}"]), ROWS) == [
         '[{"a":1,"b":"ü"}]\n[{"a":null,"b":"\\"x\\",\\r\\n"}]\n'.encode()

@@ -127,9 +127,9 @@ class Upload(Model):
     format: PartFormat = Field(default="json", description="How a part is written.")
     wrap: Json = Field(
         default=None,
-        description="Tree around each record, with '{{ record }}' once as a value; '{{ number }}' is its "
-        "number among those sent, from 1. For XML required: its root is the element of a record. "
-        "null: the record itself. Not for CSV.",
+        description="Tree around each record, with '{{ record }}' once as a value; under the name '*' its "
+        "fields stand among the others. '{{ number }}' is its number among those sent, from 1. For XML "
+        "required: its root is the element of a record. null: the record itself. Not for CSV.",
     )
     envelope: Json = Field(
         default=None,

@@ -1,0 +1,119 @@
+"""amazon/feed, from the command to the rejects, against the fake of Amazon's Selling Partner API."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from airflow_asyncjob.testing import FakeJobServer
+from tests.cli.command import Asyncjob
+from tests.testing.vendors import Vendor, driven
+
+WHO = {"seller_id": "A1", "marketplace_ids": ["ATVPDKIKX0DER"]}
+TYPE = "application/json; charset=UTF-8"
+
+
+def listing(number: int, **other: Any) -> dict[str, Any]:
+    made = {"sku": f"SKU-{number}", "operationType": "UPDATE", "productType": "LUGGAGE"}
+    return {**made, "attributes": {"item_name": [{"value": "Koffer, groß"}]}, **other}
+
+
+@pytest.fixture
+def amazon(asyncjob: Asyncjob) -> Iterator[Vendor]:
+    with FakeJobServer("amazon", queue_seconds=0.1, seconds=0.1) as server:
+        yield Vendor("amazon/feed", server, asyncjob)
+
+
+def sent(server: FakeJobServer) -> dict[str, Any]:
+    (upload,) = server.ledger.entries("upload")
+    found: dict[str, Any] = json.loads(upload.body)
+    return found
+
+
+def test_listings_are_sent_in_the_order_that_amazon_wants(amazon: Vendor) -> None:
+    ran = amazon.run("--destination", "out/", **WHO, listings=[listing(1), listing(2)])
+    assert ran.code == 0, ran.stderr
+    assert (ran.last["state"], ran.last["uris"], ran.last["rejects"]["records"]) == ("done", [], 0)
+    ledger = amazon.server.ledger
+    paths = [(entry.method, entry.path.split("/")[-1]) for entry in ledger.entries() if entry.host == "api"]
+    assert paths[:3] == [("POST", "token"), ("POST", "documents"), ("POST", "feeds")]
+    document = sent(amazon.server)
+    assert document["header"] == {"sellerId": "A1", "version": "2.0", "issueLocale": "en_US"}
+    assert document["messages"] == [{"messageId": 1, **listing(1)}, {"messageId": 2, **listing(2)}]
+    assert ledger.entries("upload")[0].headers["content-type"] == TYPE
+    assert "x-amz-access-token" not in ledger.entries("upload")[0].headers
+    assert ledger.records.accepted() == ["SKU-1", "SKU-2"]
+
+
+def test_what_amazon_refuses_is_written_with_its_reasons(amazon: Vendor) -> None:
+    amazon.server.options.refuse_every = 4
+    wrong = listing(2, operationType="PATCH")
+    given = [listing(1), wrong, listing(3), {"sku": "", "operationType": "DELETE"}, listing(5)]
+    ran = amazon.run("--destination", "out/", **WHO, listings=given)
+    assert ran.code == 3
+    found = [reject for reject in amazon.lines("out/rejects.jsonl") if reject["stage"] == "job"]
+    assert [(one["answer"]["messageId"], one["answer"]["code"]) for one in found] == [
+        (2, "4002008"),
+        (4, "90220"),
+        (4, "90220"),
+    ]
+    assert found[0]["reason"].startswith("The provided message did not meet the schema")
+    records = amazon.server.ledger.records
+    assert [(one.number, one.key) for one in records.refused()] == [(2, "SKU-2"), (4, "SKU-5")]
+    assert records.accepted() == ["SKU-1", "SKU-3"], "the fourth of the caller was not sent"
+
+
+def test_a_field_that_the_feed_numbers_itself_is_refused_by_name(amazon: Vendor) -> None:
+    ran = amazon.run("--destination", "out/", **WHO, listings=[listing(1, messageId=7), listing(2)])
+    assert ran.code in (0, 3)
+    assert [message["sku"] for message in sent(amazon.server)["messages"]] == ["SKU-2"]
+
+
+def test_a_feed_takes_ten_thousand_messages_and_no_more(amazon: Vendor) -> None:
+    file = amazon.folder / "listings.jsonl"
+    file.write_text("".join(f'{{"sku": "S-{n}", "operationType": "DELETE"}}\n' for n in range(10_003)))
+    ran = amazon.run("--destination", "out/", **WHO, listings="listings.jsonl")
+    assert ran.code == 1
+    assert (
+        "one job takes no more than job_bytes 10,485,760 and job_records 10,000: it takes 2 jobs"
+        in ran.stderr
+    )
+    assert amazon.server.ledger.count() == 0
+
+
+def test_a_listing_over_the_limit_is_never_sent(amazon: Vendor) -> None:
+    large = listing(1, attributes={"text": "x" * 10_485_760})
+    (amazon.folder / "listings.json").write_text(json.dumps([large, listing(2)]))
+    ran = amazon.run("--destination", "out/", **WHO, listings="listings.json")
+    assert ran.code in (0, 3), ran.stderr
+    assert amazon.server.ledger.records.accepted() == ["SKU-2"]
+    assert all(entry.size <= 10_485_760 for entry in amazon.server.ledger.entries("upload"))
+
+
+def test_a_fatal_feed_fails(amazon: Vendor) -> None:
+    amazon.server.options.ends = "FATAL"
+    ran = amazon.run("--destination", "out/", **WHO, listings=[listing(1)])
+    assert (ran.code, ran.last["state"], ran.last["raw_status"]) == (4, "failed", "FATAL")
+
+
+def test_a_wrong_token_and_an_empty_list_end_it_before_a_feed_is_made(amazon: Vendor) -> None:
+    wrong = amazon.run(**WHO, listings=[listing(1)], connection={"password": "wrong"})
+    assert wrong.code == 1
+    assert "Client authentication failed" in wrong.stderr
+    empty = amazon.run(**WHO, listings=[])
+    assert empty.code != 0
+    assert amazon.server.ledger.count("upload") == 0
+
+
+@pytest.mark.parametrize("fault", ["reset", "lost", 503, "truncate"])
+def test_an_upload_that_breaks_is_sent_again_and_the_feed_is_made_once(fault: Any) -> None:
+    options = {"queue_seconds": 60, "seconds": 600}
+    with driven("amazon", "amazon/feed", options, **WHO, listings=[listing(1)]) as (client, server):
+        server.faults.add("upload", fault)
+        assert client.outcome().state == "done"
+        assert (server.ledger.count("upload"), server.ledger.accepted()) == (2, 1)
+        assert server.ledger.records.accepted() == ["SKU-1"]
+        assert [entry for entry in server.ledger.entries() if entry.code == 429] == []
