@@ -30,6 +30,7 @@ from airflow_asyncjob.protocol import (
     Wait,
     Woken,
 )
+from airflow_asyncjob.results.hashing import HashBeside
 from airflow_asyncjob.transport.driver import sleep_until
 from airflow_asyncjob.transport.narrate import with_notes
 
@@ -69,7 +70,8 @@ class ResilientSource:
         self._wait = wait or (lambda command: sleep_until(command.until, clock=clock))
         self._received = received
         self._clock = clock
-        self._before, self._digest = hashlib.sha256(), hashlib.sha256()
+        self._before = hashlib.sha256()
+        self._digest: hashlib._Hash | HashBeside = hashlib.sha256()
         self._taken = 0
         self._response: Response | None = None
         self._pieces = self._driven()
@@ -102,7 +104,8 @@ class ResilientSource:
 
     def hash_with(self, hasher: hashlib._Hash) -> None:
         """Hash on with this from the first piece, which did not come yet."""
-        self._before, self._digest = hasher.copy(), hasher
+        # Who has it hash writes just the bytes, which leaves a core free; a parser leaves none.
+        self._before, self._digest = hasher.copy(), HashBeside(hasher)
 
     def open(self) -> bool:
         """Ask until an answer with a result comes; False: there are no data.
@@ -125,7 +128,8 @@ class ResilientSource:
 
     def _driven(self) -> Generator[bytes, None, None]:
         """Drive the machine; the first piece is empty and says that a result is there."""
-        with ExitStack() as answer:
+        with ExitStack() as ends, ExitStack() as answer:
+            ends.callback(self._end_hash)
             opened: Streamed | None = None
             while True:
                 command = self._machine.next(self._clock())
@@ -172,6 +176,7 @@ class ResilientSource:
                     self._taken += len(fresh)
                     self._received(self._taken)
                     yield fresh
+            self._digest.digest()  # all of it is hashed now
         except TruncatedError as error:
             return BodyBroken(self.sent, error.message.removeprefix(f"{self.sent}: "))
         if seen.differs or seen.missing:
@@ -181,6 +186,10 @@ class ResilientSource:
                 "Nothing was written. Fetch it again; when it happens each time, ask for a fixed result"
             )
         return BodyEnded()
+
+    def _end_hash(self) -> None:
+        if isinstance(self._digest, HashBeside):
+            self._digest.close()
 
 
 class _Prefix:

@@ -23,6 +23,7 @@ __all__ = ["LocalStage", "explained", "remove_local"]
 
 _ASIDE = ".asyncjob-{}.part"
 _OPEN_FILES = 64
+_EARLY = 16 * 1024 * 1024
 _DESCRIPTORS = Path("/proc/self/fd")
 _NOT_HERE = {errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL}
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -121,6 +122,7 @@ class _LocalPart:
         self.target = target
         self._stage = stage
         self._hidden: Path | None = None
+        self._size = self._begun = 0
         try:
             self._fd = self._open()
         except OSError as error:
@@ -131,9 +133,21 @@ class _LocalPart:
         view = memoryview(data).cast("B")
         try:
             while view:
-                view = view[os.write(self._fd, view) :]
+                size = os.write(self._fd, view)
+                view = view[size:]
+                self._size += size
+            if self._size - self._begun >= _EARLY:
+                self._begin()
         except OSError as error:
             raise explained(self._stage.uri, error) from error
+
+    def _begin(self) -> None:
+        """Have the system begin to bring to the disk what was written, so that the end need not wait."""
+        advise = getattr(os, "posix_fadvise", None)
+        if advise is not None:
+            # Drops from memory what is on the disk, which the newest bytes are not: these it begins to write.
+            advise(self._fd, self._begun, self._size - self._begun, os.POSIX_FADV_DONTNEED)
+        self._begun = self._size
 
     def finish(self) -> None:
         """Make the bytes durable; in a large folder, trade the open file for a hidden name."""

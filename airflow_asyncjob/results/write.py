@@ -22,6 +22,8 @@ from airflow_asyncjob.results.unpack import open_bodies
 
 __all__ = ["check_destination", "check_several", "write_result"]
 
+_KEPT = 16 * 1024 * 1024
+
 
 def write_result(
     sources: Iterable[Source],
@@ -58,6 +60,9 @@ def write_result(
     """
     plan = check_destination(destination, output_format, records)
     _check_limit(limit, plan)
+    # Once it freed so large a block, glibc keeps smaller ones that were freed (mallopt(3), the dynamic mmap
+    # threshold); else it gives each piece of a download back to the system, and every page is made anew.
+    bytes(_KEPT)
     place = as_destination(destination)
     if isinstance(sources, Sized):
         check_several(plan, destination, len(sources))

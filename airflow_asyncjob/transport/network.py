@@ -22,6 +22,7 @@ import httpx
 from airflow_asyncjob.transport.proxies import proxy_for
 from airflow_asyncjob.transport.settings import ConnectionSettings
 from airflow_asyncjob.transport.sockets import AsyncBackend, Backend, current
+from airflow_asyncjob.transport.straight import pieces_of
 from airflow_asyncjob.transport.tls import ssl_context
 
 __all__ = ["FRESH", "AsyncNetwork", "Network"]
@@ -52,9 +53,10 @@ class Network(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request and read the head of its answer."""
         with _httpx_errors():
-            answer = self._pools.find(request).handle_request(_core_request(request, _note_sent))
+            core = _core_request(request, _note_sent)
+            answer = self._pools.find(request).handle_request(core)
         return httpx.Response(
-            answer.status, headers=answer.headers, stream=_Body(answer.stream), extensions=answer.extensions
+            answer.status, headers=answer.headers, stream=_Body(core, answer), extensions=answer.extensions
         )
 
     def close(self) -> None:
@@ -178,15 +180,16 @@ def _httpx_errors() -> Iterator[None]:
 
 
 class _Body(httpx.SyncByteStream):
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
+    def __init__(self, request: httpcore.Request, answer: httpcore.Response) -> None:
+        self._request = request
+        self._answer = answer
 
     def __iter__(self) -> Iterator[bytes]:
         with _httpx_errors():
-            yield from self._stream
+            yield from pieces_of(self._request, self._answer)
 
     def close(self) -> None:
-        self._stream.close()
+        self._answer.close()
 
 
 class _AsyncBody(httpx.AsyncByteStream):

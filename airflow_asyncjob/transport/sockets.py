@@ -27,6 +27,7 @@ __all__ = [
     "AsyncBackend",
     "Backend",
     "ForbiddenAddressError",
+    "Stream",
     "Underway",
     "current",
     "underway",
@@ -112,7 +113,7 @@ class Backend(httpcore.SyncBackend):
         if private is not None and not _allowed(private, _addresses(_own_host())):
             stream.close()
             raise ForbiddenAddressError(private)
-        return _Stream(stream)
+        return Stream(stream)
 
 
 class AsyncBackend(httpcore.AnyIOBackend):
@@ -142,7 +143,7 @@ class AsyncBackend(httpcore.AnyIOBackend):
         return stream
 
 
-class _Stream(httpcore.NetworkStream):
+class Stream(httpcore.NetworkStream):
     """A socket whose every step ends with the exchange's deadline."""
 
     def __init__(self, stream: httpcore.NetworkStream) -> None:
@@ -156,20 +157,28 @@ class _Stream(httpcore.NetworkStream):
         self._flows = len(data) >= max_bytes
         return data
 
+    def take(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Read what is there, never more than so many bytes."""
+        return self._stream.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
+
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Write all of it, the time left being that of each piece."""
         for start in range(0, len(buffer), _PIECE):
             self._stream.write(buffer[start : start + _PIECE], _left(timeout, httpcore.WriteTimeout))
 
     def close(self) -> None:
+        """Close the socket."""
         self._stream.close()
 
     def start_tls(
         self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
+        """Return the same socket with TLS on it."""
         left = _left(timeout, httpcore.ConnectTimeout)
-        return _Stream(self._stream.start_tls(ssl_context, server_hostname, left))
+        return Stream(self._stream.start_tls(ssl_context, server_hostname, left))
 
     def get_extra_info(self, info: str) -> Any:
+        """Return what httpcore knows of the socket."""
         return self._stream.get_extra_info(info)
 
 

@@ -11,7 +11,7 @@ from airflow_asyncjob.errors import FormatError
 from tests.results.given import read_back, write
 
 LONG = "x" * 2**20
-GROUPS = 17
+GROUPS = 19
 FIRST = '{"id": 1, "price": 1.10, "name": "%s", "on": true, "none": null, "late": "2026-11-22"}'
 LINES = [FIRST % LONG] * GROUPS
 """More than one row group of 16 MiB: the first one is written when these have come."""

@@ -14,7 +14,7 @@ from airflow_asyncjob.results.source import RECORD_LIMIT, Body, Row
 
 __all__ = ["read", "read_runs", "write"]
 
-_AT_ONCE = 1024 * 1024
+_AT_ONCE = 2 * 1024 * 1024
 
 
 def read(body: Body, *, exact: bool = True) -> Iterator[Row]:
@@ -110,18 +110,17 @@ def _blocks(body: Body, least: int) -> Iterator[tuple[bytes, bool]]:
     :param least: bytes of a block that is not the last one; what came in one piece is one block at least.
     """
     parts: list[bytes] = []
-    size, broken = 0, False
+    size = line = 0
     for chunk in body.text():
         parts.append(chunk)
         size += len(chunk)
-        broken = broken or b"\n" in chunk
-        if broken and size >= least:
-            block = b"".join(parts)
-            end = block.rfind(b"\n")
-            yield block[:end], True
-            parts = [block[end + 1 :]]
-            size, broken = len(parts[0]), False
-        if size > RECORD_LIMIT:
+        end = chunk.rfind(b"\n")
+        line = line + len(chunk) if end < 0 else len(chunk) - end - 1
+        if end >= 0 and size >= least:
+            parts[-1] = chunk[:end]
+            yield b"".join(parts), True
+            parts, size = [chunk[end + 1 :]], line
+        if line > RECORD_LIMIT:
             raise body.wrong(
                 f"the line after record {body.records} is longer than {RECORD_LIMIT // 2**20} MiB",
                 "Each line must be one JSON document; if the whole is one document, set format: json",
