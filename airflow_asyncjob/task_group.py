@@ -22,6 +22,7 @@ from airflow_asyncjob.hooks.definitions import (
     seconds,
 )
 from airflow_asyncjob.hooks.mapping import check_files, check_lists
+from airflow_asyncjob.hooks.uploads import reads_refusals
 from airflow_asyncjob.operators.download import ResultDownloadOperator
 from airflow_asyncjob.operators.submit import AsyncSubmitOperator
 from airflow_asyncjob.results.plan import check_output
@@ -30,6 +31,7 @@ from airflow_asyncjob.sensors.status import AsyncStatusSensor
 if TYPE_CHECKING:
     from airflow.sdk import DAG
 
+    from airflow_asyncjob.definition import AsyncJob
     from airflow_asyncjob.hooks.definitions import JobSource
 
 __all__ = ["async_job"]
@@ -216,6 +218,7 @@ class _Plan:
                     "'result', which says how to download; add one, or remove destination"
                 )
             if isinstance(destination, str):
+                _refuse_unknown_id(definition, destination)
                 check_output(destination, options["output_format"], definition.result)
 
     def _tasks(self, inputs: Any, destination: Any, http_conn_id: Any) -> None:
@@ -225,14 +228,20 @@ class _Plan:
         options = self._options
         inputs = self._late("inputs", inputs)
         common = {"job": self._definition, "http_conn_id": self._late("http_conn_id", http_conn_id)}
-        waited = self._in_one_task(common, inputs) if self._in_one else self._in_two_tasks(common, inputs)
+        beside = self._late("destination", destination)
+        refused = {"rejects": beside} if destination is not None and reads_refusals(self._definition) else {}
+        waited = (
+            self._in_one_task(common, inputs, refused)
+            if self._in_one
+            else self._in_two_tasks(common, inputs, refused)
+        )
         if destination is None:
             return
         fetch = ResultDownloadOperator(
             **_merged(
                 common,
                 {"task_id": "fetch", "inputs": inputs, "target": waited.output},
-                {"destination": self._late("destination", destination)},
+                {"destination": beside},
                 {name: options[name] for name in ("output_format", "skip_on_no_data")},
                 self._task_args,
                 options["fetch"],
@@ -240,7 +249,9 @@ class _Plan:
         )
         waited >> fetch
 
-    def _in_one_task(self, common: Mapping[str, Any], inputs: Any) -> BaseOperator:
+    def _in_one_task(
+        self, common: Mapping[str, Any], inputs: Any, refused: Mapping[str, Any]
+    ) -> BaseOperator:
         options = self._options
         names = ("deferrable", "job_retries", "job_retry_wait")
         given = {name: seconds(options[name]) for name in _TIMES if options[name] is not UNSET}
@@ -250,17 +261,21 @@ class _Plan:
                 {"task_id": "submit", "inputs": inputs, "wait_for_completion": True},
                 {name: options[name] for name in names},
                 {"status": given} if given else None,
+                refused,
                 self._task_args,
                 options["submit"],
             )
         )
 
-    def _in_two_tasks(self, common: Mapping[str, Any], inputs: Any) -> BaseOperator:
+    def _in_two_tasks(
+        self, common: Mapping[str, Any], inputs: Any, refused: Mapping[str, Any]
+    ) -> BaseOperator:
         options = self._options
         submit = AsyncSubmitOperator(
             **_merged(
                 common,
                 {"task_id": "submit", "inputs": inputs, "deferrable": options["deferrable"]},
+                refused,
                 self._task_args,
                 options["submit"],
             )
@@ -333,6 +348,15 @@ def _refuse_what_waits_apart(options: Mapping[str, Any]) -> None:
     if wrong:
         raise DefinitionError(
             "a group with job_retries has no wait task, which these are for:\n" + "\n".join(wrong)
+        )
+
+
+def _refuse_unknown_id(definition: AsyncJob, destination: str) -> None:
+    """Refuse a destination that names what is not known yet when the upload is answered."""
+    if reads_refusals(definition) and re.search(r"\{\{[^}]*\bsubmission_id\b", destination):
+        raise DefinitionError(
+            f"destination {destination}: the answers to the upload refuse records, which are kept beside it "
+            "before there is a submission_id. Tell the jobs apart by {{ map_index }} or an input"
         )
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout
 
@@ -15,7 +15,7 @@ from airflow_asyncjob.definition.values import from_template
 from airflow_asyncjob.errors import AsyncJobError, InputError, JobTimeoutError, UncertainError
 from airflow_asyncjob.hooks.asyncjob import AsyncJobHook
 from airflow_asyncjob.hooks.definitions import check_inputs, connection_id
-from airflow_asyncjob.hooks.names import run_names
+from airflow_asyncjob.hooks.names import map_index_of, run_names
 from airflow_asyncjob.hooks.state import Wish
 from airflow_asyncjob.hooks.upstream import unrendered
 from airflow_asyncjob.hooks.worker import Stop
@@ -110,6 +110,8 @@ class JobTask(Mixed):
     inputs: Any
     remote_job_url: str = ""
     result_url: str = ""
+    late_field: ClassVar[str] = ""
+    """The template field that sees the job; empty: there is none."""
 
     def _describe(self, definition: AsyncJob, http_conn_id: Any, inputs: Any) -> None:
         """Keep what every task has, checked as far as it is known when the DAG is parsed."""
@@ -123,6 +125,31 @@ class JobTask(Mixed):
 
     def _situation(self, context: Mapping[str, Any]) -> Situation:
         return Situation(context, Wish.of(context["ti"]), self._resolved_inputs(context), run_names(context))
+
+    def _do_render_template_fields(
+        self,
+        parent: Any,
+        template_fields: Iterable[str],
+        context: Any,
+        jinja_env: Any,
+        seen_oids: set[int],
+    ) -> None:
+        """Render :attr:`late_field` after the others: its templates see the job, also in a mapped task.
+
+        Airflow calls this for mapped tasks as well, and ``render_template_fields`` only for others.
+        """
+        render, late = super()._do_render_template_fields, self.late_field
+        if parent is not self or getattr(self, late, None) is None:
+            render(parent, template_fields, context, jinja_env, seen_oids)
+            return
+        render(parent, [name for name in template_fields if name != late], context, jinja_env, seen_oids)
+        with translated():
+            names = cast("Any", {**context, **self._late_names(context)})
+        render(parent, [late], names, jinja_env, seen_oids)
+
+    def _late_names(self, context: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what the templates of :attr:`late_field` see besides Airflow's own names."""
+        return {"inputs": self._resolved_inputs(context), "map_index": map_index_of(context["ti"])}
 
     def _resolved_inputs(self, context: Mapping[str, Any]) -> dict[str, Any]:
         inputs, written = self.inputs, unrendered(context, "inputs")

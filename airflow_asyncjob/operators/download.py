@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.sdk import BaseOperator, ObjectStoragePath
 from airflow.sdk.exceptions import AirflowException, AirflowSkipException
@@ -78,6 +78,7 @@ class ResultDownloadOperator(JobTask, BaseOperator):
     """
 
     template_fields: Sequence[str] = ("http_conn_id", "inputs", "target", "submission_id", "destination")
+    late_field = "destination"
     template_fields_renderers: ClassVar[dict[str, str]] = {"inputs": "json"}
     operator_extra_links = (RemoteJobLink(), ResultLink())
     ui_color = "#fcf8e3"
@@ -168,32 +169,8 @@ class ResultDownloadOperator(JobTask, BaseOperator):
         self.log.info("Written: %s", _summary(manifest))
         return manifest.to_dict()
 
-    def _do_render_template_fields(
-        self,
-        parent: Any,
-        template_fields: Iterable[str],
-        context: Any,
-        jinja_env: Any,
-        seen_oids: set[int],
-    ) -> None:
-        """Render ``destination`` after the others: its templates see the job, also in a mapped task.
-
-        Airflow calls this for mapped tasks as well, and ``render_template_fields`` only for others.
-        """
-        render = super()._do_render_template_fields
-        if parent is not self:
-            render(parent, template_fields, context, jinja_env, seen_oids)
-            return
-        others = [name for name in template_fields if name != "destination"]
-        render(parent, others, context, jinja_env, seen_oids)
-        with translated():
-            submission, _ = self._waited(context)
-            job = {
-                "inputs": self._resolved_inputs(context),
-                "submission_id": submission.id,
-                "map_index": -1 if context["ti"].map_index is None else context["ti"].map_index,
-            }
-        render(parent, ["destination"], cast("Any", {**context, **job}), jinja_env, seen_oids)
+    def _late_names(self, context: Mapping[str, Any]) -> dict[str, Any]:
+        return {**super()._late_names(context), "submission_id": self._waited(context)[0].id}
 
     # Parts ------------------------------------------------------------------------------------------------
     # --------

@@ -26,6 +26,7 @@ from airflow_asyncjob.hooks.definitions import definition_of, job_retries_of
 from airflow_asyncjob.hooks.links import RemoteJobLink, ResultLink
 from airflow_asyncjob.hooks.names import idempotency_key
 from airflow_asyncjob.hooks.task import Situation, translated
+from airflow_asyncjob.hooks.uploads import TaskUpload, check_rejects
 from airflow_asyncjob.hooks.upstream import SUBMISSION, deferring_after, fetching_after, unrendered
 from airflow_asyncjob.hooks.worker import LongWait, Stopped, WorkerHands, narrator_of
 from airflow_asyncjob.operators.waiting import WaitsForJob
@@ -94,9 +95,14 @@ class AsyncSubmitOperator(WaitsForJob, BaseOperator):
         submit; None: 60 seconds. A wait of more than 30 seconds defers the task.
     :param deferrable: wait in the triggerer, for the job and for an API that wants no submit for more than
         30 seconds.
+    :param rejects: destination of the download after this task, a path or URI: what the answers to the upload
+        refuse is kept beside it until then, as ``NAME.rejects.parts/00001.jsonl``, one file a part. Needed
+        where a step of the submit has ``rejects``. Templated; its templates see also ``inputs`` and
+        ``map_index``.
     """
 
-    template_fields: Sequence[str] = ("http_conn_id", "inputs")
+    template_fields: Sequence[str] = ("http_conn_id", "inputs", "rejects")
+    late_field = "rejects"
     template_fields_renderers: ClassVar[dict[str, str]] = {"inputs": "json"}
     operator_extra_links = (RemoteJobLink(), ResultLink())
     ui_color = "#d9edf7"
@@ -132,6 +138,7 @@ class AsyncSubmitOperator(WaitsForJob, BaseOperator):
         job_retries: int | None = None,
         job_retry_wait: Any = None,
         deferrable: bool = True,
+        rejects: Any = None,
         **kwargs: Any,
     ) -> None:
         given = locals()
@@ -146,7 +153,9 @@ class AsyncSubmitOperator(WaitsForJob, BaseOperator):
         self.job_retries, self.job_retry_wait = job_retries_of(
             job_retries, job_retry_wait, waits=wait_for_completion
         )
+        check_rejects(definition, rejects)
         super().__init__(**kwargs)
+        self.rejects = rejects
         self.wait_for_completion = wait_for_completion
         self.deferrable = deferrable
         self._describe(definition, http_conn_id, inputs)
@@ -247,7 +256,6 @@ class AsyncSubmitOperator(WaitsForJob, BaseOperator):
         from airflow_asyncjob.protocol import Goal, Job
         from airflow_asyncjob.transport import run
         from airflow_asyncjob.transport.conceal import conceal
-        from airflow_asyncjob.uploads.job import Uploading
 
         job = Job(
             self.definition,
@@ -258,17 +266,19 @@ class AsyncSubmitOperator(WaitsForJob, BaseOperator):
             checkpoint=checkpoint,
             attempt=checkpoint.attempt,
         )
+        upload = TaskUpload(wire, self.rejects)
         hands = WorkerHands(
             wire,
             narrator_of(wire, self.log.log, job),
             store=partial(self._keep_submit, now),
+            keep_refusals=upload.keep,
             longest_wait=_SLEPT_THROUGH if self.deferrable else None,
             stop=self._stop,
         )
         try:
             self._await_next_job(hands, submit_at)
-            with Uploading(wire) as uploading:
-                finish = conceal(run(job, hands, plan=uploading.plan), wire.redactor)
+            with upload:
+                finish = conceal(run(job, hands, plan=upload.plan), wire.redactor)
         except LongWait as wait:
             self._keep_submit(now, job.checkpoint.to_dict(), submit_at)
             self._defer_until(wait.until)

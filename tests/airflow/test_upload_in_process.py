@@ -138,6 +138,74 @@ def test_a_source_that_changed_between_two_tries_ends_the_task(server: FakeJobSe
     assert server.ledger.count("start") == 0
 
 
+class TestRefused:
+    """Records that the answers to an upload refuse: kept beside the destination until the download."""
+
+    def job(self, **plan: Any) -> dict[str, Any]:
+        create, send, start = JOB["submit"]["steps"]
+        create = {
+            **create,
+            "request": {**create["request"], "json": {"refuse": {NAMES[3]: "no such person"}}},
+        }
+        rejects = {"records": "errors", "key": "email", "index": "row", "reason": "message"}
+        steps = [create, {**send, "rejects": rejects}, start]
+        return {**JOB, "submit": {**JOB["submit"], "steps": steps}}
+
+    def test_they_are_written_beside_the_destination_and_merged(
+        self, server: FakeJobServer, people: str, tmp_path: Path
+    ) -> None:
+        with DAG("d") as dag:
+            async_job(
+                job=self.job(),
+                http_conn_id="shop",
+                group_id="job",
+                inputs={"contacts": people},
+                destination=f"{tmp_path}/{{{{ inputs.contacts[-10:-4] }}}}.import",
+            )
+        worker = Worker(dag)
+        worker.run("job.submit")
+        parts = tmp_path / "people.import.rejects.parts"
+        assert [file.name for file in parts.iterdir()] == ["00002.jsonl"]
+        (line,) = map(json.loads, (parts / "00002.jsonl").read_text().splitlines())
+        assert (line["key"], line["number"], line["reason"]) == ({"email": NAMES[3]}, 4, "no such person")
+        worker.run("job.wait")
+        manifest = worker.run("job.fetch")
+        assert manifest["rejects"]["by_stage"] == {"local": 0, "upload": 1, "job": 0}
+        (line,) = map(json.loads, (tmp_path / "people.import.rejects.jsonl").read_text().splitlines())
+        assert line["record"] == {"email": NAMES[3], "name": "Ann"}
+        assert not parts.exists()
+
+    def test_a_submission_that_begins_anew_forgets_what_another_was_told(
+        self, server: FakeJobServer, people: str, tmp_path: Path
+    ) -> None:
+        parts = tmp_path / "x.rejects.parts"
+        parts.mkdir()
+        (parts / "00009.jsonl").write_text("{}")
+        server.faults.add("upload", "answer", nth=3, code=503, times=20)
+        worker = submit(people, {**self.job(), "limits": {"retries": 0}}, rejects=f"{tmp_path}/x.csv")
+        with pytest.raises(UncertainError):
+            worker.run("submit")
+        assert [file.name for file in parts.iterdir()] == ["00002.jsonl"]
+        server.faults.clear()
+        assert worker.run("submit") == "job-1"
+        assert [file.name for file in parts.iterdir()] == ["00002.jsonl"]
+
+    def test_a_place_is_needed_and_only_then(self, people: str, tmp_path: Path) -> None:
+        with pytest.raises(DefinitionError, match="nothing says where they are kept: give rejects"):
+            submit(people, self.job())
+        with pytest.raises(
+            DefinitionError, match="rejects would be ignored: no step of the submit of import"
+        ):
+            submit(people, rejects="/tmp/x.csv")
+        with DAG("d"), pytest.raises(DefinitionError, match="before there is a submission_id"):
+            async_job(
+                job=self.job(),
+                http_conn_id="shop",
+                inputs={"contacts": people},
+                destination="/x/{{ submission_id }}.csv",
+            )
+
+
 class TestPlan:
     """The planner: descriptions of pieces, never a record."""
 
