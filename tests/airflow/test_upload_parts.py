@@ -38,3 +38,8 @@ def test_a_worker_killed_between_two_parts_goes_on_and_sends_each_record_once(
         log = run.log(SUBMIT, 2, 0)
         assert "Done already: create, 2 parts of send" in log
         assert "send 3 of 5: PUT " in log
+        (line,) = map(json.loads, (tmp_path / "0.rejects.jsonl").read_text().splitlines())
+        assert (line["record"]["email"], line["reason"]) == ("p33@example.com", "no such person")
+        counts = [run.xcom("jobs.fetch", "rejects", map_index=number) for number in (0, 1)]
+        assert [(count["sent"], count["accepted"]) for count in counts] == [(50, 49), (40, 40)]
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["0.rejects.jsonl", "people.csv"]

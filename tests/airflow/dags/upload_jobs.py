@@ -1,6 +1,7 @@
 """An import whose records are planned for several jobs, and sent part by part.
 
-The run's conf says ``contacts`` (the path of a file) and ``conn`` (the connection).
+The run's conf says ``contacts`` (the path of a file), ``folder`` (where rejects go) and
+``conn`` (the connection).
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ IMPORT: dict[str, Any] = {
                     "url": "/imports/{{ captures.id }}/data/{{ part.number }}",
                     "part": True,
                 },
+                "rejects": {"records": "errors", "key": "email", "reason": "message"},
             },
             {"name": "start", "request": {"url": "/imports/{{ captures.id }}/start"}},
         ],
@@ -60,6 +62,7 @@ with DAG("upload_parts", schedule=None):
     async_job.partial(
         job=IMPORT,
         http_conn_id="{{ dag_run.conf['conn'] }}",
+        destination="{{ dag_run.conf['folder'] }}/{{ map_index }}.jsonl",
         group_id="jobs",
         retries=1,
         retry_delay=timedelta(seconds=1),
