@@ -74,9 +74,14 @@ class Prepared:
         return shape_of(self.request.content, self.content_type) if self.upload is None else self.upload.shape
 
     def release(self) -> None:
-        """Close the files of the body."""
+        """Close the files of the body, and let go of a part of an upload.
+
+        httpx leaves a circle of request and answer behind, which stays until Python looks for circles: with a
+        part in each, that is more than a machine has.
+        """
         if self.upload is not None:
             self.upload.close()
+            vars(self.request).pop("_content", None)
 
     @property
     def host(self) -> str:

@@ -191,18 +191,18 @@ class _FileStream(httpx.SyncByteStream, httpx.AsyncByteStream):
             yield data
 
 
-class _PartStream(httpx.ByteStream):
+class _PartStream(httpx.SyncByteStream, httpx.AsyncByteStream):
     """A body in memory, handed on in pieces; with each the exchange has its whole time again."""
 
     def __init__(self, content: bytes, seconds: float) -> None:
-        super().__init__(content)
-        self._content = memoryview(content)
+        self.content = content
         self._seconds = seconds
 
     def __iter__(self) -> Iterator[bytes]:
-        for start in range(0, len(self._content), _PIECE):
+        whole = memoryview(self.content)
+        for start in range(0, len(whole), _PIECE):
             _give_time(self._seconds)
-            yield bytes(self._content[start : start + _PIECE])
+            yield bytes(whole[start : start + _PIECE])
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for piece in self:
@@ -225,7 +225,6 @@ class Upload:
     :param size: in bytes.
     :param shape: names and sizes, for the trace.
     :param texts: what is not a file, for the look at secrets.
-    :param content: the body as a whole, for a signature over it; None: it is read while it is sent.
     """
 
     headers: dict[str, str]
@@ -234,12 +233,18 @@ class Upload:
     shape: Any
     texts: str
     files: Sequence[_Measured] = ()
-    content: bytes | None = None
+
+    @property
+    def content(self) -> bytes | None:
+        """The body as a whole, for a signature over it; None: it is read while it is sent."""
+        return self.stream.content if isinstance(self.stream, _PartStream) else None
 
     def close(self) -> None:
-        """Close the files that are still open."""
+        """Close the files that are still open, and let go of a part."""
         for file in self.files:
             file.release()
+        if isinstance(self.stream, _PartStream):
+            self.stream.content = b""
 
 
 def upload_of(
@@ -290,5 +295,4 @@ def upload_of_part(body: PartBody, *, seconds: float, records: int) -> Upload:
         size=size,
         shape=f"{body.content_type} of {size:,} bytes, {counted(records, 'record')}",
         texts="",
-        content=body.content,
     )

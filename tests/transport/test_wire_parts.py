@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import time
@@ -154,3 +155,30 @@ def test_each_piece_of_a_part_gives_the_exchange_its_whole_time_again() -> None:
     assert max(sizes) <= 256 * 1024
     assert exchange.deadline is not None
     assert exchange.deadline > time.monotonic() + 60
+
+
+class Tracked(bytes):
+    """Bytes that say when nobody holds them any more."""
+
+    gone = False
+
+    def __del__(self) -> None:
+        Tracked.gone = True
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_a_part_is_let_go_of_once_it_was_sent(serve: Serve, connect: Face, signed: bool) -> None:
+    server = serve(http(201))
+    settings = ConnectionSettings(base_url=server.url, login="AKIA", password="secret-key-of-aws")
+    auth = Auth(type="aws_sigv4", service="s3", region="eu-central-1") if signed else None
+    wire = connect(settings, auth=auth)
+    bodies = [Tracked(ROWS)]
+    wire.wire.find_part = lambda number: PartBody(bodies.pop(), "application/json")
+    Tracked.gone = False
+    gc.disable()  # what is held in a circle stays
+    try:
+        assert wire.answer(part()).code == 201
+        assert Tracked.gone
+    finally:
+        gc.enable()
+    assert server.last.body == ROWS
