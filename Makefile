@@ -46,9 +46,10 @@ format: $(STAMP) ## format the code, and fix what the linter can fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(STAMP) ## what a DAG file pays for importing the operators, and what large downloads cost
+bench: $(STAMP) ## what a DAG file pays for importing the operators, and what large downloads and uploads cost
 	@$(BIN)/python benchmarks/import_cost.py
 	@$(BIN)/python benchmarks/results.py
+	@$(BIN)/python benchmarks/uploads.py
 
 coverage: $(STAMP) ## coverage of the tests that need no Airflow and no server
 	$(BIN)/python -m pytest -q -m 'not airflow and not server and not slow' --cov --cov-report=term

@@ -139,6 +139,7 @@ def jobs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "report": "write-a-definition.md",
         "orders": "test-your-dag.md",
         "contacts_import": "from-five-api-calls.md",
+        "crm_import": "send-data-in.md",
     }
     for name, page in pages.items():
         found = [block for block in blocks("yaml") if block.page.name == page and "name" in data_of(block)]
