@@ -28,11 +28,14 @@ if TYPE_CHECKING:
     from airflow_asyncjob.hooks.definitions import JobSource
     from airflow_asyncjob.protocol import Finish, Job, Outcome, Submission
     from airflow_asyncjob.results.manifest import Manifest
+    from airflow_asyncjob.results.refused_parts import RefusedParts
     from airflow_asyncjob.transport import Wire
 
 __all__ = ["ResultDownloadOperator"]
 
 _TOLD_EVERY = 30.0
+_MERGED = "asyncjob.merged"
+"""Task state store: ID of the job whose refused records are merged into the rejects."""
 _WITHOUT_RESULT = ("failed", "cancelled", "timed_out")
 
 
@@ -164,7 +167,7 @@ class ResultDownloadOperator(JobTask, BaseOperator):
                 manifest = self._fetch(now, wire, submission, targets, state)
                 self._take_rejects(context, manifest)
                 self._delete(now, wire, submission)
-        self._forget_parts()
+        self._forget_parts(now, submission)
         self.result_url = next(iter(manifest.uris), "")
         self.log.info("Written: %s", _summary(manifest))
         return manifest.to_dict()
@@ -228,10 +231,9 @@ class ResultDownloadOperator(JobTask, BaseOperator):
         self, now: Situation, wire: Wire, submission: Submission, targets: list[str], state: str
     ) -> Manifest:
         from airflow_asyncjob.results.fetch import fetch_result
-        from airflow_asyncjob.results.refused_parts import RefusedParts
         from airflow_asyncjob.uploads.account import account_of
 
-        refused = RefusedParts(destination_of(self.destination))
+        refused = self._refused_parts(now, submission)
         narrator = narrator_of(wire, self.log.log)
         hands = WorkerHands(wire, narrator, stop=self._stop)
         try:
@@ -268,12 +270,27 @@ class ResultDownloadOperator(JobTask, BaseOperator):
             context["ti"].xcom_push("rejects", manifest.to_dict()["rejects"])
             raise found.error
 
-    def _forget_parts(self) -> None:
-        """Remove what the upload's answers refused: it is among the rejects now, and no next try comes."""
+    def _refused_parts(self, now: Situation, submission: Submission) -> RefusedParts:
+        """Return what the answers to the upload refused; an earlier run of this task may have merged it."""
         from airflow_asyncjob.results.refused_parts import RefusedParts
 
-        if self.definition.submit is not None and self.definition.submit.upload is not None:
-            RefusedParts(destination_of(self.destination)).remove()
+        parts = RefusedParts(destination_of(self.destination))
+        if self._uploads and now.store.get(_MERGED) == submission.id:
+            parts.restore()
+        return parts
+
+    def _forget_parts(self, now: Situation, submission: Submission) -> None:
+        """Remove what the upload's answers refused: it is among the rejects now. A user may clear this task
+        alone, and it must not be lost then.
+        """
+        if self._uploads:
+            parts = self._refused_parts(now, submission)
+            now.store.set(_MERGED, submission.id)
+            parts.remove()
+
+    @property
+    def _uploads(self) -> bool:
+        return self.definition.submit is not None and self.definition.submit.upload is not None
 
     def _end_as_the_job(
         self,

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_asyncjob.definition.job import AsyncJob
-from airflow_asyncjob.errors import AsyncJobError, DefinitionError, RejectsUnavailableError
+from airflow_asyncjob.errors import AsyncJobError, DefinitionError, RejectsUnavailableError, UploadError
 from airflow_asyncjob.protocol import Submission, Wait, Woken
 from airflow_asyncjob.results.downloads import Downloads, Received
 from airflow_asyncjob.results.manifest import Manifest
@@ -104,6 +104,7 @@ def fetch_result(
         )
     except AsyncJobError as error:
         written = f"The result is written ({', '.join(manifest.uris[:5])}). " if manifest.uris else ""
-        said = f"{written}Which records were refused is not known (result.rejects): {error.message}"
+        where = "" if isinstance(error, UploadError) else " (result.rejects)"
+        said = f"{written}Which records were refused is not known{where}: {error.message}"
         raise RejectsUnavailableError(said, retryable=error.retryable) from error
     return replace(manifest, rejects=found)

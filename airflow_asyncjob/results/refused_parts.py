@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ class RefusedParts:
     def __init__(self, destination: str | os.PathLike[str] | RemotePath) -> None:
         rejects = rejects_place(destination)
         uri, path = (text.removesuffix(".jsonl") + ".parts" for text in (rejects.uri, rejects.path))
+        self._merged = rejects
         self._folder = replace(rejects, uri=uri, path=path)
 
     def write(self, number: int, entries: Iterable[Mapping[str, Any]]) -> None:
@@ -40,13 +42,14 @@ class RefusedParts:
         :param number: of the part, from 1.
         :raises DestinationError: it cannot be written.
         """
-        place, rows = self._file(f"{number:05d}.jsonl"), [(dict(entry), None) for entry in entries]
-        if not rows:
+        place, rows = self._file(f"{number:05d}.jsonl"), ((dict(entry), None) for entry in entries)
+        first = next(rows, None)
+        if first is None:
             remove_file(place)
             return
         with Sink(place, folder=False) as sink:
             with sink.file() as out:
-                jsonl.write(out, rows)
+                jsonl.write(out, chain([first], rows))
             sink.commit()
 
     def entries(self) -> Iterator[dict[str, Any]]:
@@ -55,8 +58,15 @@ class RefusedParts:
         :raises DestinationError: it cannot be read.
         """
         for name in self._names():
-            for line in self._read(name).splitlines():
-                yield loads(line.decode())
+            yield from _lines(self._file(name))
+
+    def restore(self) -> None:
+        """Take them back out of the rejects that they were merged into, unless they are still here.
+
+        :raises DestinationError: these cannot be read, or the parts not be written.
+        """
+        if not self._names():
+            self.write(1, (line for line in _lines(self._merged) if line["stage"] == "upload"))
 
     def remove(self) -> None:
         """Forget everything.
@@ -92,12 +102,19 @@ class RefusedParts:
             found = [str(path).rpartition("/")[2] for path in listed]
         return sorted((name for name in found if name.endswith(".jsonl")), key=lambda name: (len(name), name))
 
-    def _read(self, name: str) -> bytes:
-        place = self._file(name)
-        if place.fs is not None:
-            with explaining(place.uri):
-                return bytes(place.fs.cat_file(place.path))
-        try:
-            return Path(place.path).read_bytes()
-        except OSError as error:
-            raise explained(place.uri, error) from error
+
+def _lines(place: Destination) -> Iterator[dict[str, Any]]:
+    """Yield the lines of a file; one that is not there has none."""
+    try:
+        if place.fs is None:
+            with Path(place.path).open("rb") as file:
+                yield from (loads(line.decode()) for line in file)
+            return
+        with explaining(place.uri):
+            if place.fs.exists(place.path):
+                with place.fs.open(place.path, "rb") as file:
+                    yield from (loads(line.decode()) for line in file)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise explained(place.uri, error) from error

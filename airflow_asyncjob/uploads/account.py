@@ -56,6 +56,7 @@ class Account:
         self._refused = refused
         self._unsent: set[int] = set()
         self._gone = bytearray()
+        self._found: set[int | None] = set()
         self._nameless = 0
         self._naming = {"upload": _names_one(definition.submit.steps or (), upload), "job": False}
         if definition.result is not None:
@@ -65,7 +66,7 @@ class Account:
     def accepted(self) -> int:
         """How many of the records that were sent nobody refused."""
         refused = sum(byte.bit_count() for byte in self._gone)
-        return max(0, self.sent - refused - self.unmatched - self._nameless)
+        return max(0, self.sent - refused - len(self._found) - self.unmatched - self._nameless)
 
     def before(self) -> Iterator[Reject]:
         """Yield what was refused before the job ran: records that were not sent, and those of the upload.
@@ -75,19 +76,23 @@ class Account:
         yield from self._not_sent()
         self._gone = bytearray(self.sent // 8 + 1)
         if self._refused is not None:
-            entries = (Reject(**{**entry, "record": None}) for entry in self._refused())
-            yield from self.matched(entries)
+            yield from self.matched(Reject(**entry) for entry in self._refused())
 
     def matched(self, rejects: Iterable[Reject]) -> Iterator[Reject]:
         """Yield rejects with the record that each is about, in the order of the records; then those that name
         none.
 
-        :param rejects: their ``number`` counts the records that the job sent.
+        :param rejects: their ``number`` counts the records that the job sent. One that has its record was
+            found before, and stays as it is.
         :raises UploadError: the source cannot be read.
         """
         held: list[Reject] = []
         size = 0
         for reject in rejects:
+            if reject.record is not None:
+                self._found.add(reject.number)
+                yield reject
+                continue
             held.append(reject)
             size += len(dumps(reject.answer))
             if size >= _AT_ONCE:

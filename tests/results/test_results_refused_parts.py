@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,20 @@ def test_parts_are_kept_read_in_order_and_removed(folder: str) -> None:
     again.remove()
     assert listed(folder) == []
     again.remove()
+
+
+def test_they_are_taken_back_out_of_the_rejects_they_were_merged_into(folder: str) -> None:
+    parts = RefusedParts(f"{folder}/contacts.csv")
+    parts.restore()
+    assert listed(folder) == [], "there was nothing to take them from"
+    fs, path = fsspec.url_to_fs(f"{folder}/contacts.rejects.jsonl")
+    lines = [{**entry(1), "stage": "local"}, entry(2), {**entry(3), "stage": "job"}, entry(4)]
+    fs.pipe_file(path, b"".join(json.dumps(line).encode() + b"\n" for line in lines))
+    parts.restore()
+    assert [one["number"] for one in parts.entries()] == [2, 4]
+    parts.write(2, [entry(5)])
+    parts.restore()
+    assert [one["number"] for one in parts.entries()] == [2, 4, 5], "those that are here are as they were"
 
 
 def test_a_folder_has_them_in_it(tmp_path: Path) -> None:

@@ -60,6 +60,13 @@ def test_every_stage_is_found_again() -> None:
     assert (one.accepted, one.unmatched) == (5, 0)
 
 
+def test_what_was_found_before_is_not_looked_for_again() -> None:
+    found = {"key": {"email": "p1"}, "number": 3, "stage": "upload", "reason": "x", "answer": {}}
+    one = account([{"email": ""}, *PEOPLE], [{**found, "record": PEOPLE[1]}] * 2)
+    assert told(one.before()) == [(1, "", "local"), (3, "p1", "upload"), (3, "p1", "upload")]
+    assert (one.sent, one.accepted, one.unmatched) == (8, 7, 0)
+
+
 def test_a_reject_that_names_no_record_keeps_what_it_said() -> None:
     one = account(PEOPLE)
     list(one.before())

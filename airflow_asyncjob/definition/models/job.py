@@ -11,6 +11,7 @@ from airflow_asyncjob.definition.models.base import Model, mistakes
 from airflow_asyncjob.definition.models.inputs import Input
 from airflow_asyncjob.definition.models.joblist import JobList
 from airflow_asyncjob.definition.models.limits import Limits
+from airflow_asyncjob.definition.models.refusal import Refusal
 from airflow_asyncjob.definition.models.request import Request
 from airflow_asyncjob.definition.models.result import Result
 from airflow_asyncjob.definition.models.rules import Errors
@@ -103,7 +104,11 @@ class JobModel(Model):
 
 def _idle_about_rejects(result: Result | None, submit: Submit | None) -> list[tuple[str, str]]:
     """Return what is said of rejects that there cannot be; a part of a definition may lack them."""
-    if result is None or submit is None or submit.upload is not None:
+    if submit is None:
+        return []
+    if submit.upload is not None:
+        return [] if submit.upload.key else _without_key(result, submit)
+    if result is None:
         return []
     found = []
     if result.rejects is not None and result.rejects.from_ == "upload":
@@ -116,3 +121,18 @@ def _idle_about_rejects(result: Result | None, submit: Submit | None) -> list[tu
         said = "is a share, and nothing says of how many records; give a number of records"
         found.append(("result.tolerated", said))
     return found
+
+
+def _without_key(result: Result | None, submit: Submit) -> list[tuple[str, str]]:
+    """Return the keys of rejects that no field of the caller's records is compared with."""
+    places: dict[str, Refusal | None] = {
+        f"submit.steps.{at}": step.rejects for at, step in enumerate(submit.steps or ())
+    }
+    if result is not None:
+        places["result"] = result.rejects
+    said = "would be ignored: `submit.upload.key` does not say which field of the caller's record it is"
+    return [
+        (f"{place}.rejects.key", said)
+        for place, rejects in places.items()
+        if rejects is not None and rejects.key is not None
+    ]
