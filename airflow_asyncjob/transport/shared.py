@@ -21,7 +21,15 @@ from airflow_asyncjob.transport.pace import LONG_PAUSE
 from airflow_asyncjob.transport.redact import Redactor
 from airflow_asyncjob.transport.settings import ConnectionSettings
 from airflow_asyncjob.transport.trace import Trace
-from airflow_asyncjob.transport.upload import Find, FindPart, PartBody, Source, local_source, no_parts
+from airflow_asyncjob.transport.upload import (
+    Find,
+    FindPart,
+    PartBody,
+    Source,
+    StreamedPart,
+    local_source,
+    no_parts,
+)
 
 __all__ = ["AsyncRefreshTokens", "RefreshTokens", "Shared", "no_cookies", "no_such_way", "without_side"]
 
@@ -98,7 +106,7 @@ class Shared:
     def _found(self, path: str) -> Source:
         return self.find(path)
 
-    def _found_part(self, number: int) -> PartBody:
+    def _found_part(self, number: int) -> PartBody | StreamedPart:
         return self.find_part(number)
 
     def _taken(self) -> Desk:

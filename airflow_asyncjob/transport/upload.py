@@ -28,6 +28,7 @@ __all__ = [
     "FindPart",
     "PartBody",
     "Source",
+    "StreamedPart",
     "Upload",
     "local_source",
     "no_parts",
@@ -69,8 +70,32 @@ class PartBody:
     content: bytes
     content_type: str
 
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return len(self.content)
 
-FindPart = Callable[[int], PartBody]
+    def pieces(self) -> Iterator[bytes]:
+        """Yield it in pieces."""
+        whole = memoryview(self.content)
+        return (bytes(whole[start : start + _PIECE]) for start in range(0, len(whole), _PIECE))
+
+
+@dataclass(frozen=True)
+class StreamedPart:
+    """The body of a part that is too large for memory.
+
+    :param size: in bytes.
+    :param pieces: reads it from its start; raises UploadError before the last piece when the source changed.
+    :param content_type: that it has where the definition's own headers give none.
+    """
+
+    size: int
+    pieces: Callable[[], Iterator[bytes]]
+    content_type: str
+
+
+FindPart = Callable[[int], PartBody | StreamedPart]
 """From the number of a part, from 1, to its body.
 
 :raises UploadError: the source changed since it was cut into parts, or cannot be read.
@@ -192,20 +217,30 @@ class _FileStream(httpx.SyncByteStream, httpx.AsyncByteStream):
 
 
 class _PartStream(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """A body in memory, handed on in pieces; with each the exchange has its whole time again."""
+    """A part, handed on in pieces; with each the exchange has its whole time again."""
 
-    def __init__(self, content: bytes, seconds: float) -> None:
-        self.content = content
+    def __init__(self, body: PartBody | StreamedPart, seconds: float) -> None:
+        self._body = body
         self._seconds = seconds
 
+    @property
+    def content(self) -> bytes | None:
+        """The whole; None: it is not in memory."""
+        return self._body.content if isinstance(self._body, PartBody) else None
+
+    def release(self) -> None:
+        """Let go of it."""
+        self._body = PartBody(b"", self._body.content_type)
+
     def __iter__(self) -> Iterator[bytes]:
-        whole = memoryview(self.content)
-        for start in range(0, len(whole), _PIECE):
+        for piece in self._body.pieces():
             _give_time(self._seconds)
-            yield bytes(whole[start : start + _PIECE])
+            yield piece
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        for piece in self:
+        pieces = self._body.pieces()
+        while piece := await asyncio.to_thread(next, pieces, b""):
+            _give_time(self._seconds)
             yield piece
 
 
@@ -244,7 +279,7 @@ class Upload:
         for file in self.files:
             file.release()
         if isinstance(self.stream, _PartStream):
-            self.stream.content = b""
+            self.stream.release()
 
 
 def upload_of(
@@ -282,17 +317,16 @@ def upload_of(
     return Upload(headers, encoded.stream, int(headers["content-length"]), shape, texts, files)
 
 
-def upload_of_part(body: PartBody, *, seconds: float, records: int) -> Upload:
+def upload_of_part(body: PartBody | StreamedPart, *, seconds: float, records: int) -> Upload:
     """Return the body that is a part.
 
     :param seconds: that the exchange may take after the last piece was handed on.
     :param records: how many are in it, for the trace.
     """
-    size = len(body.content)
     return Upload(
-        headers={"content-length": str(size)},
-        stream=_PartStream(body.content, seconds),
-        size=size,
-        shape=f"{body.content_type} of {size:,} bytes, {counted(records, 'record')}",
+        headers={"content-length": str(body.size)},
+        stream=_PartStream(body, seconds),
+        size=body.size,
+        shape=f"{body.content_type} of {body.size:,} bytes, {counted(records, 'record')}",
         texts="",
     )

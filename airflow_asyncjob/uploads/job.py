@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Self
 from airflow_asyncjob.errors import AsyncJobError
 from airflow_asyncjob.protocol.messages import Failed, Fault
 from airflow_asyncjob.protocol.parts import Plan, Planned
-from airflow_asyncjob.transport.upload import PartBody
+from airflow_asyncjob.transport.upload import PartBody, StreamedPart
+from airflow_asyncjob.uploads.cut import HELD_BYTES
 from airflow_asyncjob.uploads.encode import CONTENT_TYPES
 from airflow_asyncjob.uploads.plan import plan_upload
 from airflow_asyncjob.uploads.sending import PartReader
@@ -52,6 +53,10 @@ class Uploading:
         self._content_type = CONTENT_TYPES[upload.format]
         return Planned(plan)
 
-    def _part(self, number: int) -> PartBody:
-        assert self._reader is not None
-        return PartBody(self._reader.body(number), self._content_type)
+    def _part(self, number: int) -> PartBody | StreamedPart:
+        reader = self._reader
+        assert reader is not None
+        size = reader.size(number)
+        if size > HELD_BYTES:
+            return StreamedPart(size, lambda: reader.chunks(number), self._content_type)
+        return PartBody(reader.body(number), self._content_type)

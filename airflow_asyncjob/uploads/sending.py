@@ -42,6 +42,13 @@ class PartReader:
             else None
         )
 
+    def size(self, number: int) -> int:
+        """Return how many bytes the body of a part has.
+
+        :param number: from 1.
+        """
+        return self._plan.parts[number - 1].bytes
+
     def body(self, number: int) -> bytes:
         """Return the body of a part.
 

@@ -6,7 +6,7 @@ import gc
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -18,7 +18,7 @@ from airflow_asyncjob.errors import UploadError
 from airflow_asyncjob.protocol.messages import Fault, Purpose
 from airflow_asyncjob.transport.settings import ConnectionSettings
 from airflow_asyncjob.transport.sockets import Underway, underway
-from airflow_asyncjob.transport.upload import PartBody, upload_of_part
+from airflow_asyncjob.transport.upload import PartBody, StreamedPart, upload_of_part
 from tests.transport.wires import Face, Server, asks, http
 
 Serve = Callable[..., Server]
@@ -135,6 +135,33 @@ def test_a_source_that_changed_is_never_sent(serve: Serve, connect: Face) -> Non
     assert isinstance(failed.error, UploadError)
     assert failed.detail == "Part 2 is not what it was."
     assert server.seen == []
+
+
+def test_a_part_that_is_too_large_for_memory_is_read_while_it_is_sent(serve: Serve, connect: Face) -> None:
+    server = serve(http())
+    wire = connect(server.url)
+    wire.wire.find_part = lambda number: StreamedPart(
+        len(ROWS), lambda: iter([ROWS[:5], ROWS[5:]]), "text/csv"
+    )
+    wire.answer(part())
+    assert (server.last.body, server.last.headers["content-length"]) == (ROWS, str(len(ROWS)))
+    assert server.last.headers["content-type"] == "text/csv"
+
+
+def test_a_source_that_changes_while_it_is_sent_never_becomes_a_whole_body(
+    serve: Serve, connect: Face
+) -> None:
+    server = serve(http())
+    wire = connect(server.url)
+
+    def pieces() -> Iterator[bytes]:
+        yield ROWS[:5]
+        raise UploadError("the file is not what it was")
+
+    wire.wire.find_part = lambda number: StreamedPart(len(ROWS), pieces, "text/csv")
+    failed = wire.fault(part())
+    assert isinstance(failed.error, UploadError)
+    assert "the file is not what it was" in failed.detail
 
 
 def test_a_part_that_nobody_has_cut_is_refused_by_name(serve: Serve, connect: Face) -> None:
