@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.markup import escape
 
 from airflow_asyncjob.testing.airflow_api import AirflowApi
+from airflow_asyncjob.testing.demo_files import DEMO_REFUSED, write_people
 from airflow_asyncjob.testing.demo_story import DemoError, Story, show_logs, stay, watch_run
 from airflow_asyncjob.testing.ledger import PURPOSES
 from airflow_asyncjob.testing.local_airflow import LocalAirflow
@@ -97,6 +99,20 @@ _ALL = (
         variables={"contacts_folder": "{folder}"},
         records=1000,
     ),
+    Demo(
+        "eloqua_contacts_import",
+        "eloqua",
+        "eloqua",
+        options={"contacts": 1000, "seconds": 8.0},
+        variables={"contacts_file": "{folder}/eloqua.jsonl", "rejects_folder": "{folder}/rejects"},
+        files={
+            "eloqua.jsonl": partial(
+                write_people,
+                names={"emailAddress": "EMAIL", "firstName": "FIRST_NAME", "lastName": "LAST_NAME"},
+            )
+        },
+        rejected=DEMO_REFUSED,
+    ),
     Demo("order_increments", "generic", "orders", variables={"orders_folder": "{folder}"}, records=4),
     Demo(
         "order_partitions",
@@ -123,12 +139,40 @@ _ALL = (
         records=1000,
     ),
     Demo(
+        "salesforce_contacts_upsert",
+        "salesforce",
+        "salesforce",
+        options={"contacts": 1000, "seconds": 8.0},
+        variables={"salesforce_contacts": "{folder}/salesforce.csv", "rejects_folder": "{folder}/rejects"},
+        files={
+            "salesforce.csv": partial(
+                write_people,
+                names={"External_Id__c": "EXTERNAL_ID", "LastName": "LAST_NAME", "Email": "EMAIL"},
+            )
+        },
+        rejected=DEMO_REFUSED,
+    ),
+    Demo(
         "sendgrid_contacts_export",
         "sendgrid",
         "sendgrid",
         options={"contacts": 1000, "files": 2, "seconds": 1.0},
         variables={"contacts_folder": "{folder}"},
         records=1000,
+    ),
+    Demo(
+        "sendgrid_contacts_import",
+        "sendgrid",
+        "sendgrid",
+        options={"contacts": 1000, "files": 2, "seconds": 1.0},
+        variables={"contacts_csv": "{folder}/sendgrid.csv", "rejects_folder": "{folder}/rejects"},
+        files={
+            "sendgrid.csv": partial(
+                write_people,
+                names={"email": "EMAIL", "first_name": "FIRST_NAME", "last_name": "LAST_NAME"},
+            )
+        },
+        rejected=DEMO_REFUSED,
     ),
     Demo("upgates_product_images", "upgates", "upgates", variables={"images_folder": "{folder}"}),
     Demo(

@@ -36,18 +36,22 @@ class Vendor:
         *arguments: str,
         connection: dict[str, Any] | None = None,
         changed: dict[str, Any] | None = None,
+        upload: dict[str, Any] | None = None,
         **inputs: Any,
     ) -> Ran:
         """Run ``asyncjob run`` on the entry.
 
         :param connection: fields of the connection that are others than those of the server.
         :param changed: sections of the definition: fields that are others than in the catalogue.
+        :param upload: fields of submit.upload that are others, such as smaller limits.
         :param inputs: of the definition.
         """
         definition = AsyncJob.load(self.name).to_dict()
         definition["status"] |= QUICK
         for section, fields in (changed or {}).items():
             definition[section] = {**definition.get(section, {}), **fields}
+        if upload:
+            definition["submit"]["upload"] |= upload
         job = self.asyncjob.write(definition)
         given = [word for name, value in inputs.items() for word in ("--set", f"{name}={_text(value)}")]
         return self.asyncjob.here(
