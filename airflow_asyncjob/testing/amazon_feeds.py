@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import re
-import threading
 import uuid
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -18,7 +17,7 @@ from airflow_asyncjob.testing.amazon import (
     json_body,
     marketplaces_problem,
 )
-from airflow_asyncjob.testing.amazon_jobs import AmazonJob, Jobs
+from airflow_asyncjob.testing.amazon_jobs import AmazonJob, Service
 from airflow_asyncjob.testing.amazon_listings import Processed, process
 from airflow_asyncjob.testing.api import Received, Reply, Route, json_reply
 from airflow_asyncjob.testing.presigned import s3_error
@@ -27,12 +26,7 @@ from airflow_asyncjob.testing.records import Refused
 
 __all__ = ["Feeds"]
 
-_FEEDS = "/feeds/2021-06-30/feeds"
-_FEED = re.compile(re.escape(_FEEDS) + r"/([^/]+)")
-_DOCUMENTS = "/feeds/2021-06-30/documents"
-_DOCUMENT = re.compile(re.escape(_DOCUMENTS) + r"/amzn1\.tortuga\.result\.([^/]+)")
-_UPLOAD = re.compile(r"/feed-document/([^/]+)")
-_REPORT = re.compile(r"/feed-report/([^/]+)")
+_UPLOAD = re.compile(r"/uploads/([^/]+)")
 _FIELDS = ("feedType", "marketplaceIds", "inputFeedDocumentId", "feedOptions")
 _PLANS = {
     "createFeedDocument": UsagePlan(0.5, 15),
@@ -50,82 +44,45 @@ class _Document:
     used: bool = False
 
 
-class Feeds:
+class Feeds(Service):
     """createFeedDocument, the upload, createFeed, getFeed, cancelFeed, getFeedDocument, the report."""
 
+    section, noun, first_id, document = "feeds", "Feed", 3_485_934, "rejects"
+    plans = _PLANS
+
     def __init__(self, api: AmazonApi) -> None:
-        self._api = api
-        self._jobs = Jobs(3_485_934)
+        super().__init__(api)
         self._documents: dict[str, _Document] = {}
         self._processed: dict[str, Processed | None] = {}
-        self._lock = threading.Lock()
 
     def operation(self, request: Received) -> Operation | None:
         """Return the operation that a request calls; None: none of these."""
-        if (request.method, request.path) == ("POST", _DOCUMENTS):
-            return _operation("createFeedDocument", Route("other"))
-        if (request.method, request.path) == ("POST", _FEEDS):
-            return _operation("createFeed", Route("submit"))
-        if match := _FEED.fullmatch(request.path):
-            if request.method == "GET":
-                return _operation("getFeed", Route("poll", match[1]))
-            if request.method == "DELETE":
-                return _operation("cancelFeed", Route("cancel", match[1]))
-        match = _DOCUMENT.fullmatch(request.path)
-        if match and request.method == "GET":
-            return _operation("getFeedDocument", Route("other", match[1]))
-        return None
+        if (request.method, request.path) == ("POST", self.documents):
+            return self.called("createFeedDocument", Route("other"))
+        return super().operation(request)
 
     def route_file(self, request: Received) -> Route | None:
         """Say what a request to the file host is for; None: for something else."""
         if request.method == "PUT" and _UPLOAD.fullmatch(request.path):
             return Route("upload")
-        match = _REPORT.fullmatch(request.path)
-        return Route("rejects", match[1]) if match and request.method == "GET" else None
-
-    def running(self) -> list[str]:
-        """Return the IDs of those that have not ended."""
-        return [job.id for job in self._jobs.all() if self._status(job) in ("IN_QUEUE", "IN_PROGRESS")]
+        return super().route_file(request)
 
     def answer(self, name: str, request: Received, job_id: str) -> Reply:
         """Execute an operation."""
         if name == "createFeedDocument":
             return self._create_document(request)
-        if name == "createFeed":
-            return self._create(request)
-        job = self._jobs.get(job_id)
-        if job is None:
-            return errors(404, "NotFound", "The specified resource does not exist.", job_id=job_id)
-        if name == "cancelFeed":
-            return self._jobs.cancel(job, self._api.options, self._api.clock.time())
-        if name == "getFeed":
-            return json_reply(200, self._described(job), job_id=job.id)
-        if self._report_of(job) is None:
-            return errors(404, "NotFound", "The specified resource does not exist.", job_id=job.id)
-        url = self._api.urls.url(self._api.files_url, f"/feed-report/{job.id}", seconds=DOCUMENT_SECONDS)
-        document = {"feedDocumentId": _result_id(job), "url": url, "compressionAlgorithm": "GZIP"}
-        return json_reply(200, document, job_id=job.id)
+        return super().answer(name, request, job_id)
 
     def file(self, request: Received) -> Reply:
         """Take an upload, or send a processing report."""
         upload = _UPLOAD.fullmatch(request.path)
-        if upload:
-            with self._lock:
-                document = self._documents.get(upload[1])
-                if document is not None:
-                    document.content = request.body
-            return Reply(200) if document else s3_error(404, "NoSuchKey", "The key does not exist.")
-        match = _REPORT.fullmatch(request.path)
-        job = self._jobs.get(match[1]) if match else None
-        processed = self._report_of(job) if job else None
-        if job is None or processed is None:
-            return s3_error(404, "NoSuchKey", "The specified key does not exist.")
-
-        def write(out: BinaryIO) -> None:
-            out.write(gzip.compress(json.dumps(processed.report).encode(), mtime=0))
-
-        path = self._api.files.get(f"feed-{job.id}", write)
-        return Reply(200, path, {"Content-Type": "application/octet-stream"}, job_id=job.id)
+        if upload is None:
+            return super().file(request)
+        with self.lock:
+            document = self._documents.get(upload[1])
+            if document is not None:
+                document.content = request.body
+        return Reply(200) if document else s3_error(404, "NoSuchKey", "The key does not exist.")
 
     def _create_document(self, request: Received) -> Reply:
         given = json_body(request, ("contentType",))
@@ -135,70 +92,61 @@ class Feeds:
         if not isinstance(content_type, str) or not content_type:
             return errors(400, "InvalidInput", "Invalid input", "contentType is required")
         document_id = f"amzn1.tortuga.feed.{uuid.uuid4()}"
-        with self._lock:
+        with self.lock:
             self._documents[document_id] = _Document(content_type)
-        url = self._api.urls.url(
-            self._api.files_url,
-            f"/feed-document/{document_id}",
+        url = self.api.urls.url(
+            self.api.files_url,
+            f"/uploads/{document_id}",
             seconds=DOCUMENT_SECONDS,
             method="PUT",
             headers={"content-type": content_type},
         )
         return json_reply(201, {"feedDocumentId": document_id, "url": url})
 
-    def _create(self, request: Received) -> Reply:
+    def create(self, request: Received) -> Reply:
+        """Execute createFeed."""
         given = json_body(request, _FIELDS)
         if isinstance(given, Reply):
             return given
-        with self._lock:
+        with self.lock:
             document = self._documents.get(str(given.get("inputFeedDocumentId")))
             problem = _problem_of(given, document)
             if problem is None and document is not None:
                 document.used = True
-        if problem or document is None:
-            return errors(400, "InvalidInput", "Invalid input", problem or "")
-        job = self._jobs.create(given, self._api.clock.time())
-        return json_reply(202, {"feedId": job.id}, job_id=job.id, created=True)
+        return errors(400, "InvalidInput", "Invalid input", problem) if problem else self.created(given)
 
-    def _status(self, job: AmazonJob) -> str:
-        api = self._api
-        status = job.status(api.options, api.clock.time(), api.options.ends)
-        return "FATAL" if status == "DONE" and self._process(job) is None else status
+    def end_of(self, job: AmazonJob) -> str:
+        """Return FATAL where the document is of no use."""
+        return "FATAL" if self._process(job) is None else "DONE"
 
-    def _described(self, job: AmazonJob) -> dict[str, Any]:
-        status = self._status(job)
-        described = {
-            "feedId": job.id,
-            "feedType": job.given["feedType"],
-            "marketplaceIds": job.given["marketplaceIds"],
-            **job.times(self._api.options, self._api.clock.time()),
-            "processingStatus": status,
-        }
-        return {**described, "resultFeedDocumentId": _result_id(job)} if status == "DONE" else described
+    def send(self, job: AmazonJob) -> Reply:
+        """Send the processing report."""
+        processed = self._process(job)
+        assert processed is not None  # the job is done
 
-    def _report_of(self, job: AmazonJob) -> Processed | None:
-        return self._process(job) if self._status(job) == "DONE" else None
+        def write(out: BinaryIO) -> None:
+            out.write(gzip.compress(json.dumps(processed.report).encode(), mtime=0))
+
+        path = self.api.files.get(f"feed-{job.id}", write)
+        return Reply(200, path, {"Content-Type": "application/octet-stream"}, job_id=job.id)
+
+    def told(self, job: AmazonJob, *, done: bool) -> dict[str, Any]:
+        """Return type and marketplaces, and the document."""
+        told = {name: job.given[name] for name in ("feedType", "marketplaceIds")}
+        return {**told, "resultFeedDocumentId": self.document_id(job)} if done else told
 
     def _process(self, job: AmazonJob) -> Processed | None:
         """Return what became of the messages of a feed that has ended; None: its document is of no use."""
-        with self._lock:
+        with self.lock:
             if job.id not in self._processed:
-                options = self._api.options
+                options = self.api.options
                 content = self._documents[job.given["inputFeedDocumentId"]].content or b""
                 found = process(job.id, content, options.refuse_every, options.most_bytes)
                 self._processed[job.id] = found
                 if found is not None:
                     refused = [Refused(job.id, *one) for one in found.refused]
-                    self._api.records.add(job.id, found.accepted, refused)
+                    self.api.records.add(job.id, found.accepted, refused)
             return self._processed[job.id]
-
-
-def _operation(name: str, route: Route) -> Operation:
-    return Operation(name, _PLANS[name], route)
-
-
-def _result_id(job: AmazonJob) -> str:
-    return f"amzn1.tortuga.result.{job.id}"
 
 
 def _problem_of(given: dict[str, Any], document: _Document | None) -> str | None:

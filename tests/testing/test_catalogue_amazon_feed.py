@@ -117,3 +117,17 @@ def test_an_upload_that_breaks_is_sent_again_and_the_feed_is_made_once(fault: An
         assert (server.ledger.count("upload"), server.ledger.accepted()) == (2, 1)
         assert server.ledger.records.accepted() == ["SKU-1"]
         assert [entry for entry in server.ledger.entries() if entry.code == 429] == []
+
+
+def test_an_upload_address_that_expired_makes_the_next_try_begin_anew() -> None:
+    options = {"queue_seconds": 60, "seconds": 60}
+    with driven("amazon", "amazon/feed", options, **WHO, listings=[listing(1)]) as (client, server):
+        server.faults.add("upload", 403, body="<Error><Message>Request has expired</Message></Error>")
+        finish = client.drive()
+        assert finish.error is not None
+        assert "has expired" in finish.error.message
+        again = client.drive(checkpoint=client.hands.stored[-1])
+        assert again.outcome is not None
+        assert again.outcome.state == "done"
+        documents = [entry for entry in server.ledger.entries() if entry.path.endswith("/documents")]
+        assert (len(documents), server.ledger.accepted()) == (2, 1)

@@ -133,3 +133,31 @@ def test_a_request_too_many_is_sent_again_later(
     assert client.outcome().state == "done"
     assert server.faults.active() == []
     assert (server.ledger.accepted(), server.ledger.count("submit")) == (1, 2)
+
+
+@pytest.mark.parametrize("fault", ["truncate", "reset", "slow", 503])
+def test_a_document_that_does_not_come_whole_is_fetched_again(amazon: Vendor, fault: Any) -> None:
+    amazon.server.faults.add("result", fault, **({"seconds": 0.2} if fault == "slow" else {}))
+    ran = amazon.run("--destination", "out.jsonl", marketplace_ids=MARKETS)
+    assert ran.code == 0, ran.stderr
+    assert amazon.lines("out.jsonl") == list(expected_listings(20))
+    assert amazon.server.ledger.count("result") == (1 if fault == "slow" else 2)
+
+
+@pytest.mark.parametrize("fault", ["garbage", "html"])
+def test_a_document_that_is_none_is_an_error_and_no_file(amazon: Vendor, fault: Any) -> None:
+    amazon.server.faults.add("result", fault, times=None)
+    ran = amazon.run("--destination", "out.jsonl", marketplace_ids=MARKETS)
+    assert ran.code == 1
+    assert not (amazon.folder / "out.jsonl").exists()
+
+
+def test_an_address_that_expired_is_a_refusal_that_shows_no_signature(amazon: Vendor) -> None:
+    said = "<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"
+    amazon.server.faults.add("result", 403, body=said, times=2)
+    ran = amazon.run("--destination", "out.jsonl", marketplace_ids=MARKETS)
+    assert ran.code == 1
+    assert "answered 403" in ran.stderr
+    assert "Request has expired" in ran.stderr
+    assert "X-Amz-Signature=***" in ran.stderr
+    assert not (amazon.folder / "out.jsonl").exists()

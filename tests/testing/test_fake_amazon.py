@@ -289,7 +289,7 @@ def test_a_feed_that_waits_can_be_cancelled_and_then_has_no_report(client: httpx
     feed = created(client, uploaded(client, listing(message(1)))).json()["feedId"]
     assert client.delete(f"{FEEDS}/feeds/{feed}").status_code == 200
     assert client.get(f"{FEEDS}/feeds/{feed}").json()["processingStatus"] == "CANCELLED"
-    assert client.get(f"{FEEDS}/documents/amzn1.tortuga.result.{feed}").status_code == 404
+    assert client.get(f"{FEEDS}/documents/amzn1.fake.feeds.{feed}").status_code == 404
 
 
 def test_options_of_a_wrong_value_are_an_error() -> None:
