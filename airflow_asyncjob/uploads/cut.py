@@ -13,7 +13,18 @@ from airflow_asyncjob.uploads.mapping import Mapper, Unmappable
 from airflow_asyncjob.uploads.readers import Chunk, Reader, chunks_from
 from airflow_asyncjob.uploads.source import Position
 
-__all__ = ["Event", "JobEnd", "Limits", "PartEnd", "RecordCutter", "Reject", "Tally"]
+__all__ = [
+    "HELD_BYTES",
+    "Event",
+    "JobEnd",
+    "Limits",
+    "PartEnd",
+    "RecordCutter",
+    "Reject",
+    "Tally",
+    "rejected",
+    "too_large",
+]
 
 HELD_BYTES = 64 * 1024 * 1024
 """Largest part where the definition names no limit."""

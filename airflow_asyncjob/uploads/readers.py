@@ -141,7 +141,6 @@ class CsvReader:
             require_arrow()
         self.name = f"The file {text.name}"
         self.text = text
-        self.kind = kind
         self.dialect = Dialect(
             Records.model_validate({"format": kind, "csv": read.csv.model_copy(update={"skip_lines": 0})})
         )

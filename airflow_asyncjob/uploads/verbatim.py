@@ -14,8 +14,6 @@ from airflow_asyncjob.uploads.source import Position
 
 __all__ = ["VerbatimCutter", "VerbatimParts", "is_verbatim"]
 
-_DELIMITERS = {"csv": ",", "tsv": "\t"}
-
 
 def is_verbatim(upload: Upload, reader: Reader) -> bool:
     """Return whether a part has the same bytes as the source: same columns, same dialect, UTF-8."""
@@ -23,8 +21,11 @@ def is_verbatim(upload: Upload, reader: Reader) -> bool:
         return False
     read, written = upload.read, upload.csv
     changes = upload.fields is not None or upload.types or upload.required or read.encoding is not None
-    delimiter = read.csv.delimiter or _DELIMITERS[reader.kind]
-    same = delimiter == written.delimiter and read.csv.quote == written.quote and read.csv.escape is None
+    same = (
+        reader.dialect.delimiter == written.delimiter
+        and read.csv.quote == written.quote
+        and read.csv.escape is None
+    )
     return not changes and same and bool(reader.head) and written.header
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from airflow_asyncjob.definition.models.upload import Upload
 from airflow_asyncjob.errors import SourceChangedError
 from airflow_asyncjob.transport.upload import local_source
 from airflow_asyncjob.uploads import PartReader, find_records, key_of, plan_upload
-from tests.uploads.given import named, pieces, plan, upload, written
+from tests.uploads.given import named, pieces, plan, read_back, upload, written
 
 ROWS = [{"n": f"{number:05}", "t": "x" * (number % 50)} for number in range(3000)]
 WAYS = [
@@ -41,6 +42,33 @@ def test_parts_are_read_in_any_order(suffix: str, fields: dict[str, Any], tmp_pa
     for number in (last, 3, 3, 4, 1, last - 1):
         assert in_order.body(number) == made[number]
         assert PartReader(up, named(path), local_source, planned).body(number) == made[number]
+
+
+@pytest.mark.parametrize(("suffix", "format"), [(".csv", "csv"), (".csv.gz", "json"), (".jsonl", "json")])
+def test_a_file_of_another_encoding_is_read_from_any_part_on(
+    suffix: str, format: str, tmp_path: Path
+) -> None:
+    path = Path(written(tmp_path / f"rows{suffix.removesuffix('.gz')}", [{"n": "ü\n", "t": "€"}, *ROWS]))
+    data = path.read_bytes().decode().encode("utf-16")
+    path = tmp_path / f"other{suffix}"
+    path.write_bytes(gzip.compress(data) if suffix.endswith(".gz") else data)
+    up = upload(part_bytes=9000, format=format, read={"encoding": "utf-16", "csv": {"skip_lines": 0}})
+    planned = plan(up, str(path))
+    made = [
+        PartReader(up, named(str(path)), local_source, planned).body(part.number) for part in planned.parts
+    ]
+    assert [row for body in made for row in read_back(format, body)] == [{"n": "ü\n", "t": "€"}, *ROWS]
+
+
+@pytest.mark.parametrize("format", ["csv", "json"])
+def test_lines_above_the_header_are_passed_over(format: str, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text('a "report\nof today\n\nn,t\n' + "1,2\n3,4\n" * 100)
+    up = upload(part_bytes=60, format=format, read={"csv": {"skip_lines": 2}})
+    planned = plan(up, str(path))
+    reader = PartReader(up, named(str(path)), local_source, planned)
+    found = [row for part in planned.parts for row in read_back(format, reader.body(part.number))]
+    assert found == [{"n": "1", "t": "2"}, {"n": "3", "t": "4"}] * 100
 
 
 @pytest.mark.parametrize(("suffix", "fields"), WAYS, ids=str)

@@ -29,19 +29,20 @@ class Dialect:
 
     def __init__(self, records: Records) -> None:
         self._given = records.csv
-        self._delimiter = self._given.delimiter or _DEFAULTS[records.format]
+        self.delimiter = self._given.delimiter or _DEFAULTS[records.format]
+        """One character."""
         self._quote = self._given.quote
         self._escape = self._given.escape
         self._special = tuple(mark.encode() for mark in (self._quote, self._escape) if mark is not None)
-        pattern = _pattern(self._delimiter, self._quote, self._escape)
+        pattern = _pattern(self.delimiter, self._quote, self._escape)
         self._record = re.compile(pattern, re.DOTALL)
         self._records = re.compile(b"(?:" + pattern + b")*+", re.DOTALL)
         self._tidy = (
-            re.compile(_tidy(self._delimiter, self._quote)) if self._quote and not self._escape else None
+            re.compile(_tidy(self.delimiter, self._quote)) if self._quote and not self._escape else None
         )
-        self._blank = b" \t\r\n".replace(self._delimiter.encode(), b"")
+        self._blank = b" \t\r\n".replace(self.delimiter.encode(), b"")
         self._for_python: dict[str, Any] = {
-            "delimiter": self._delimiter,
+            "delimiter": self.delimiter,
             "quotechar": self._quote,
             "escapechar": self._escape,
             "quoting": csv.QUOTE_NONE if self._quote is None else csv.QUOTE_MINIMAL,
@@ -92,7 +93,7 @@ class Dialect:
 
     def _names(self, body: Body, line: bytes) -> list[str]:
         try:
-            if line.count(self._delimiter.encode()) < MOST_COLUMNS:
+            if line.count(self.delimiter.encode()) < MOST_COLUMNS:
                 return next(csv.reader([line.decode()], **self._for_python))
             fault = f"it has more than {MOST_COLUMNS} columns"
         except csv.Error as error:
@@ -124,7 +125,7 @@ class Dialect:
                     use_threads=False, block_size=len(block) + 1, column_names=header
                 ),
                 parse_options=pyarrow.csv.ParseOptions(
-                    delimiter=self._delimiter,
+                    delimiter=self.delimiter,
                     quote_char=self._quote or False,
                     escape_char=self._escape or False,
                     newlines_in_values=True,
