@@ -54,21 +54,55 @@ def test_what_amazon_refuses_is_written_with_its_reasons(amazon: Vendor) -> None
     given = [listing(1), wrong, listing(3), {"sku": "", "operationType": "DELETE"}, listing(5)]
     ran = amazon.run("--destination", "out/", **WHO, listings=given)
     assert ran.code == 3
-    found = [reject for reject in amazon.lines("out/rejects.jsonl") if reject["stage"] == "job"]
-    assert [(one["answer"]["messageId"], one["answer"]["code"]) for one in found] == [
-        (2, "4002008"),
-        (4, "90220"),
-        (4, "90220"),
+    manifest = ran.last["rejects"]
+    assert (manifest["sent"], manifest["accepted"], manifest["unmatched"]) == (4, 2, 0)
+    found = amazon.lines("out/rejects.jsonl")
+    told = [
+        (one["stage"], one["number"], one["key"]["sku"], (one["answer"] or {}).get("code")) for one in found
     ]
-    assert found[0]["reason"].startswith("The provided message did not meet the schema")
+    assert told == [
+        ("local", 4, "", None),
+        ("job", 2, "SKU-2", "4002008"),
+        ("job", 5, "SKU-5", "90220"),
+        ("job", 5, "SKU-5", "90220"),
+    ]
+    assert found[1]["record"] == wrong
+    assert found[1]["reason"].startswith("The provided message did not meet the schema")
     records = amazon.server.ledger.records
     assert [(one.number, one.key) for one in records.refused()] == [(2, "SKU-2"), (4, "SKU-5")]
     assert records.accepted() == ["SKU-1", "SKU-3"], "the fourth of the caller was not sent"
 
 
+def test_every_listing_is_accepted_or_rejected_as_the_server_has_it(amazon: Vendor) -> None:
+    amazon.server.options.refuse_every = 7
+    given = [
+        listing(number, **({"operationType": "NOPE"} if number % 11 == 0 else {}))
+        for number in range(1, 2001)
+    ]
+    for number in range(0, 2000, 13):
+        del given[number]["sku"]
+    (amazon.folder / "listings.jsonl").write_text("".join(json.dumps(one) + "\n" for one in given))
+    ran = amazon.run("--destination", "out/", **WHO, listings="listings.jsonl")
+    found = amazon.lines("out/rejects.jsonl")
+    records = amazon.server.ledger.records
+    counts = records.counts()
+    manifest = ran.last["rejects"]
+    assert (manifest["sent"], manifest["accepted"]) == (counts["received"], counts["accepted"])
+    local = {one["number"] for one in found if one["stage"] == "local"}
+    assert local == {number + 1 for number in range(0, 2000, 13)}
+    refused = {one["key"]["sku"] for one in found if one["stage"] == "job"}
+    assert refused == {one.key for one in records.refused()}
+    skus = {one["sku"] for one in given if "sku" in one}
+    assert skus == refused | set(records.accepted())
+    assert not refused & set(records.accepted())
+
+
 def test_a_field_that_the_feed_numbers_itself_is_refused_by_name(amazon: Vendor) -> None:
     ran = amazon.run("--destination", "out/", **WHO, listings=[listing(1, messageId=7), listing(2)])
-    assert ran.code in (0, 3)
+    assert ran.code == 3
+    (reject,) = amazon.lines("out/rejects.jsonl")
+    assert (reject["stage"], reject["number"]) == ("local", 1)
+    assert reject["reason"] == "field messageId: submit.upload.wrap has a field of that name already"
     assert [message["sku"] for message in sent(amazon.server)["messages"]] == ["SKU-2"]
 
 
@@ -88,7 +122,10 @@ def test_a_listing_over_the_limit_is_never_sent(amazon: Vendor) -> None:
     large = listing(1, attributes={"text": "x" * 10_485_760})
     (amazon.folder / "listings.json").write_text(json.dumps([large, listing(2)]))
     ran = amazon.run("--destination", "out/", **WHO, listings="listings.json")
-    assert ran.code in (0, 3), ran.stderr
+    assert ran.code == 3, ran.stderr
+    (reject,) = amazon.lines("out/rejects.jsonl")
+    assert (reject["stage"], reject["key"]) == ("local", {"sku": "SKU-1"})
+    assert "part_bytes allows 10,485,760" in reject["reason"]
     assert amazon.server.ledger.records.accepted() == ["SKU-2"]
     assert all(entry.size <= 10_485_760 for entry in amazon.server.ledger.entries("upload"))
 

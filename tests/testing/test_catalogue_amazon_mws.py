@@ -47,12 +47,16 @@ def test_products_are_sent_as_xml_with_their_checksum(mws: Vendor) -> None:
 
 def test_what_is_refused_is_written_with_its_reasons(mws: Vendor) -> None:
     mws.server.options.refuse_every = 2
-    ran = mws.run("--destination", "out/", **WHO, products=[*PRODUCTS, {"Title": "no SKU"}])
+    ran = mws.run("--destination", "out/", **WHO, products=[{"Title": "no SKU"}, *PRODUCTS])
     assert ran.code == 3
-    found = [reject for reject in mws.lines("out/rejects.jsonl") if reject["stage"] == "job"]
-    assert [(one["answer"]["MessageID"], one["reason"]) for one in found] == [
-        ("2", "SKU B, Missing Attributes product_type.")
+    found = mws.lines("out/rejects.jsonl")
+    assert [(one["stage"], one["number"], one["key"]["SKU"], one["reason"]) for one in found] == [
+        ("local", 1, None, "field SKU is required, and is not there"),
+        ("job", 3, "B", "SKU B, Missing Attributes product_type."),
     ]
+    assert found[1]["record"] == {"SKU": "B"}
+    assert found[1]["answer"]["MessageID"] == "2", "the first of the caller was not sent"
+    assert ran.last["rejects"]["accepted"] == 2
     assert mws.server.ledger.records.accepted() == ["A", "C"]
 
 

@@ -57,6 +57,8 @@ def test_refused_items_come_from_all_pages_each_with_all_its_errors(walmart: Ven
     assert ran.code == 3
     found = walmart.lines("out/rejects.jsonl")
     assert [one["answer"]["sku"] for one in found] == ["SKU-1", "SKU-60", "SKU-120"]
+    assert [(one["number"], one["record"]) for one in found] == [(n, given[n - 1]) for n in (1, 60, 120)]
+    assert (ran.last["rejects"]["sent"], ran.last["rejects"]["accepted"]) == (120, 117)
     assert found[0]["reason"] == (
         "ERR_PDI_0001 'price' is a number greater than 0.; "
         "ERR_PDI_0001 'productName' is required but not supplied."
