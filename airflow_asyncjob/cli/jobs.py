@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_asyncjob.cli.connection import check_url, connection_settings, other_connection
 from airflow_asyncjob.cli.definitions import load_definition
+from airflow_asyncjob.cli.given import given_inputs
 from airflow_asyncjob.cli.hands import CommandLineHands
 from airflow_asyncjob.cli.interrupts import Interrupted, Interrupts
 from airflow_asyncjob.cli.outcome import ExitCode, print_json, tell
 from airflow_asyncjob.cli.progress import Progress
-from airflow_asyncjob.cli.run import given_inputs, run_names, write_trace
+from airflow_asyncjob.cli.run import run_names, write_trace
 from airflow_asyncjob.cli.table import print_table
 from airflow_asyncjob.definition import AsyncJob
 from airflow_asyncjob.definition.inputs import resolve_inputs

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_asyncjob.cli.connection import check_address, check_others, connection_settings, other_connection
 from airflow_asyncjob.cli.definitions import load_definition
+from airflow_asyncjob.cli.given import given_inputs, read_files
 from airflow_asyncjob.cli.hands import CommandLineHands
 from airflow_asyncjob.cli.interrupts import AnswerTimeout, Interrupted, Interrupts
 from airflow_asyncjob.cli.outcome import CODE_OF_STATE, ExitCode, code_of, error_object, print_json, tell
@@ -25,11 +26,13 @@ from airflow_asyncjob.cli.output import (
     through_stdout,
     written_text,
 )
+from airflow_asyncjob.cli.pieces import inputs_of_jobs, numbered
 from airflow_asyncjob.cli.progress import Progress, bytes_text
 from airflow_asyncjob.definition import AsyncJob
 from airflow_asyncjob.definition.inputs import resolve_inputs
+from airflow_asyncjob.definition.problems import counted
 from airflow_asyncjob.definition.rejects import names_rejects_of_failed, with_rejects
-from airflow_asyncjob.errors import AsyncJobError, InputError, JobError, UnreadableError
+from airflow_asyncjob.errors import AsyncJobError, JobError, UnreadableError
 from airflow_asyncjob.protocol import Failed, Goal, Job, Outcome, Plan, Planned, Submission
 from airflow_asyncjob.results.fetch import fetch_result
 from airflow_asyncjob.results.fresh import fresh_outcome
@@ -44,7 +47,7 @@ from airflow_asyncjob.uploads.job import Uploading
 if TYPE_CHECKING:
     from airflow_asyncjob.results.manifest import Manifest
 
-__all__ = ["RunOptions", "given_inputs", "run_job", "run_names", "write_trace"]
+__all__ = ["RunOptions", "run_job", "run_names", "write_trace"]
 
 _ANSWER_SECONDS = 30.0
 """How long the answer to a cancel, or to a delete after the result is safe, is waited for."""
@@ -69,7 +72,9 @@ def run_job(options: RunOptions) -> int:
     :raises AsyncJobError: before anything was sent: the definition, an option or the connection is wrong.
     """
     definition = with_rejects(load_definition(options.definition))
-    inputs = resolve_inputs(definition, _read_files(definition, options.set_inputs), from_text=True)
+    inputs = resolve_inputs(
+        definition, read_files(definition, given_inputs(options.set_inputs)), from_text=True
+    )
     check_output(definition, options.destination, limit=options.limit, as_json=options.as_json)
     settings = connection_settings(options.base_url)
     check_address(settings, definition)
@@ -81,19 +86,49 @@ def run_job(options: RunOptions) -> int:
     with Wire(
         settings, limits=definition.limits, auth=definition.auth, trace=trace, others=other_connection
     ) as wire:
-        one = _Run(options, definition, inputs, wire)
+        names = run_names(definition.name, datetime.now(UTC))
+        jobs = inputs_of_jobs(definition, inputs, names, wire.find)
+        runs = [_Run(options, definition, inputs, names, wire)]
+        if len(jobs) > 1:
+            places = [numbered(options.destination, number) for number in range(1, len(jobs) + 1)]
+            runs = [
+                _Run(replace(options, destination=place), definition, one, names, wire)
+                for one, place in zip(jobs, places, strict=True)
+            ]
         try:
-            said, code = one.to_the_end()
+            return _run_all(options, runs)
         finally:
             write_trace(options.trace, trace)
-    said |= {key: one.safe(said[key]) for key in ("message", "raw_status") if isinstance(said.get(key), str)}
-    if not options.as_json:
-        sys.stdout.write("".join(f"{line}\n" for line in one.lines))
-        sys.stdout.flush()
-    tell(f"asyncjob: {said['message']}", code)
+
+
+def _run_all(options: RunOptions, runs: list[_Run]) -> int:
+    """Drive one job after the other; the first that does not end well is the last. Return the exit code."""
+    done: list[dict[str, Any]] = []
+    worst: int = ExitCode.OK
+    for number, one in enumerate(runs, 1):
+        if len(runs) > 1:
+            tell(f"asyncjob: job {number} of {len(runs)}")
+        said, code = one.to_the_end()
+        texts = {
+            key: one.safe(said[key]) for key in ("message", "raw_status") if isinstance(said.get(key), str)
+        }
+        done.append({**said, **texts})
+        if not options.as_json:
+            sys.stdout.write("".join(f"{line}\n" for line in one.lines))
+            sys.stdout.flush()
+        tell(f"asyncjob: {done[-1]['message']}", code)
+        worst = max(worst, code)
+        if code not in (ExitCode.OK, ExitCode.PARTIAL):
+            break
+    left = len(runs) - len(done)
+    if left:
+        tell(
+            f"asyncjob: {counted(left, 'job')} of {len(runs)} not submitted, since this one did not end well"
+        )
     if options.as_json:
-        print_json(said)
-    return code
+        several = {"state": done[-1]["state"], "jobs": done, "not_submitted": left}
+        print_json(done[0] if len(runs) == 1 else several)
+    return worst
 
 
 def run_names(name: str, now: datetime) -> dict[str, Any]:
@@ -122,42 +157,6 @@ def _with_message(text: str, outcome: Outcome) -> str:
     return f"{text}; the API says: {outcome.message}" if outcome.message else text
 
 
-def given_inputs(pairs: tuple[str, ...]) -> dict[str, str]:
-    """Return what ``--set NAME=VALUE`` gave, as text.
-
-    :raises InputError: one is no such pair, or is given twice.
-    """
-    given: dict[str, str] = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or not name:
-            raise InputError(f"--set {pair}: give it as NAME=VALUE")
-        if name in given:
-            raise InputError(f"--set {name} is given twice; a list is one JSON value: --set '{name}=[1, 2]'")
-        given[name] = value
-    return given
-
-
-def _read_files(definition: AsyncJob, pairs: tuple[str, ...]) -> dict[str, str]:
-    """Return what ``--set`` gave; of a list, an object or records, ``@FILE`` stands for the text of a file.
-
-    :raises InputError: see :func:`given_inputs`; or a file cannot be read.
-    """
-    given = given_inputs(pairs)
-    for name, text in given.items():
-        kind = definition.inputs[name].type if name in definition.inputs else "string"
-        if text.startswith("@") and kind in ("list", "object", "records"):
-            try:
-                given[name] = Path(text[1:]).read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                said = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-                raise InputError(
-                    f"--set {name}={text}: the file {text[1:]} cannot be read: {said}. Give the path of a "
-                    "text file with JSON after the @"
-                ) from None
-    return given
-
-
 def write_trace(path: Path | None, trace: Trace) -> None:
     """Write the trace; also before the first request: a path that cannot be written is better known then.
 
@@ -177,12 +176,19 @@ def write_trace(path: Path | None, trace: Trace) -> None:
 class _Run:
     """One job on the command line."""
 
-    def __init__(self, options: RunOptions, definition: AsyncJob, inputs: dict[str, Any], wire: Wire) -> None:
+    def __init__(
+        self,
+        options: RunOptions,
+        definition: AsyncJob,
+        inputs: dict[str, Any],
+        names: dict[str, Any],
+        wire: Wire,
+    ) -> None:
         self.options = options
         self.definition = definition
         self.inputs = inputs
         self.wire = wire
-        self.names = run_names(definition.name, datetime.now(UTC))
+        self.names = names
         self.interrupts = Interrupts()
         self.progress = Progress()
         self.ended = False

@@ -122,3 +122,39 @@ def test_what_cannot_be_sent_is_told_before_the_api_hears_of_it(
     assert ran.code in (1, 2)
     assert says in ran.stderr.replace("\n", " ")
     assert server.ledger.count() == 0
+
+
+class TestSeveralJobs:
+    """A file that is more than one job takes."""
+
+    @pytest.fixture
+    def contacts(self, asyncjob: Asyncjob) -> str:
+        lines = ["email,name", *(f"{person['email']},{person['name']}" for person in PEOPLE)]
+        (asyncjob.folder / "people.csv").write_text("\n".join(lines))
+        return "people.csv"
+
+    def test_goes_up_in_pieces_one_job_after_the_other(
+        self, imports: Any, asyncjob: Asyncjob, server: FakeJobServer, contacts: str
+    ) -> None:
+        plan = {"job": {"rows": 2}}
+        ran = imports(contacts, "--destination", "out.csv", "--output", "json", plan=plan, job_records=6)
+        assert ran.code == 0, ran.stderr
+        assert accepted(server) == [person["email"] for person in PEOPLE]
+        assert "asyncjob: job 1 of 2\n" in ran.stderr
+        assert [one["submission_id"] for one in ran.last["jobs"]] == ["job-1", "job-2"]
+        assert (ran.last["state"], ran.last["not_submitted"]) == ("done", 0)
+        assert sorted(path.name for path in asyncjob.folder.glob("out*")) == ["out.1.csv", "out.2.csv"]
+
+    def test_stops_at_the_first_job_that_does_not_end_well(
+        self, imports: Any, server: FakeJobServer, contacts: str
+    ) -> None:
+        ran = imports(contacts, plan={"job": {"ends": "failed"}}, job_records=4)
+        assert ran.code == 4
+        assert "2 jobs of 3 not submitted, since this one did not end well" in ran.stderr
+        assert server.ledger.accepted() == 1
+
+    def test_does_not_fit_on_stdout(self, imports: Any, server: FakeJobServer, contacts: str) -> None:
+        ran = imports(contacts, "--destination", "-", job_records=4)
+        assert ran.code == 2
+        assert "--destination -: the upload takes several jobs, and stdout the result of one" in ran.stderr
+        assert server.ledger.count() == 0
