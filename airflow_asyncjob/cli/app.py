@@ -139,7 +139,9 @@ def run(
     set_inputs: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="NAME=VALUE", help="An input, read by its type; a list or an object as JSON."
+            "--set",
+            metavar="NAME=VALUE",
+            help="An input, read by its type; a list or an object as JSON, records as a path.",
         ),
     ] = None,
     destination: Annotated[
