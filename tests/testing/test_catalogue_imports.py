@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from airflow_asyncjob.definition import AsyncJob
+from airflow_asyncjob.errors import RefusedError
 from airflow_asyncjob.testing import FakeJobServer
 from airflow_asyncjob.testing.server import Kind
 from airflow_asyncjob.transport.upload import local_source
@@ -162,6 +163,24 @@ def test_a_part_that_eloqua_has_twice_is_counted_once(vendor: Callable[..., Vend
     assert len(accepted) == len(set(accepted)) == 37
 
 
+def test_a_part_that_eloqua_refuses_is_named_and_the_next_try_begins_anew(tmp_path: Path) -> None:
+    rows = renamed(people(40), emailAddress="email", firstName="first", lastName="last")
+    definition = AsyncJob.load("eloqua/contacts_import").to_dict()
+    definition["submit"]["upload"]["part_bytes"] = 8000
+    with driven("eloqua", definition, {"seconds": 60}, contacts=rows) as (client, server):
+        server.faults.add("upload", 413, nth=2, body='"Storage space exceeded."')
+        error = client.drive().error
+        assert isinstance(error, RefusedError)
+        assert "Storage space exceeded." in error.message
+        assert "upload 2 of" in error.message
+        assert server.ledger.accepted() == 0
+        again = client.drive(checkpoint=client.hands.stored[-1])
+        assert again.outcome is not None
+        assert again.outcome.state == "partial"
+        assert (server.ledger.count("submit"), server.ledger.accepted()) == (2, 1)
+        assert len(server.ledger.records.accepted()) == 37
+
+
 # Salesforce ---------------------------------------------------------------------------------------------
 
 
@@ -264,6 +283,21 @@ def test_a_large_file_goes_to_sendgrid_without_being_in_memory(tmp_path: Path) -
     assert outcome.state == "done"
     assert upload.size == path.stat().st_size > 64 * 1024 * 1024
     assert peak < 32 * 1024 * 1024
+
+
+def test_an_upload_address_that_expired_is_asked_for_anew_by_the_next_try() -> None:
+    rows = renamed(people(40), email="email", first_name="first")
+    given = {"contacts": rows, "columns": ["email", "first_name"]}
+    with driven("sendgrid", "sendgrid/contacts_import", {"seconds": 60}, **given) as (client, server):
+        server.faults.add("upload", 503, headers={"Retry-After": "3600"})
+        error = client.drive().error
+        assert isinstance(error, RefusedError)
+        assert "Request has expired" in error.message
+        again = client.drive(checkpoint=client.hands.stored[-1])
+        assert again.outcome is not None
+        assert again.outcome.state == "partial"
+        assert server.ledger.count("submit") == 2
+        assert server.ledger.records.counts()["received"] == 40
 
 
 def test_a_column_that_sendgrid_does_not_know_is_told_by_name(vendor: Callable[..., Vendor]) -> None:
