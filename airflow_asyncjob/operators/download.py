@@ -156,14 +156,14 @@ class ResultDownloadOperator(JobTask, BaseOperator):
                 self._end_as_the_job(context, now, submission, status)
             targets = _texts(self.target)
             state = str(status.get("state") or ("done" if targets else "no_data"))
-            self._skip_without(targets)
+            self._skip_without(targets, state)
             with self._open_wire() as wire:
                 self._note_link(wire, now, submission)
                 fresh = self._fresh(now, wire, submission, targets, status)
                 if fresh is not None:
                     submission = replace(submission, captures=fresh.captures)
                     targets, state = _texts(fresh.target), fresh.state
-                    self._skip_without(targets)
+                    self._skip_without(targets, state)
                 manifest = self._fetch(now, wire, submission, targets, state)
                 self._take_rejects(context, manifest)
                 self._delete(now, wire, submission)
@@ -188,8 +188,8 @@ class ResultDownloadOperator(JobTask, BaseOperator):
         at = submission.submitted_at if submission else time.time()
         return Submission(submission_id, at, captures), status
 
-    def _skip_without(self, targets: list[str]) -> None:
-        if not targets and self.skip_on_no_data:
+    def _skip_without(self, targets: list[str], state: str) -> None:
+        if not targets and self.skip_on_no_data and state != "partial":
             raise AirflowSkipException("There are no data, and skip_on_no_data is set.")
 
     def _fresh(

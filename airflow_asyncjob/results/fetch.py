@@ -18,6 +18,7 @@ from airflow_asyncjob.results.downloads import Downloads, Received
 from airflow_asyncjob.results.manifest import Manifest
 from airflow_asyncjob.results.rejects import Accounting, fetch_rejects
 from airflow_asyncjob.results.resilient import Observe
+from airflow_asyncjob.results.verdict import rejects_told
 from airflow_asyncjob.results.write import check_destination, check_several, write_result
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ def fetch_result(
     :param account: of the records that the job was given, see
         :class:`~airflow_asyncjob.uploads.account.Account`; None: it was given none.
     :raises DefinitionError: there is no ``result`` section, or a target that is no address.
-    :raises ExchangeError: the API did not give the result.
+    :raises ExchangeError: the API did not give the result. Its rejects are written all the same, if they can
+        be, and the message says so.
     :raises RejectsUnavailableError: the result is written, and its rejects could not be.
     :raises ResultError: the result cannot be read, or not be written; several raw results for one file are
         refused before the first of them is asked for.
@@ -80,31 +82,74 @@ def fetch_result(
     submission_id = "" if submission is None else submission.id
     manifest = Manifest(state, (), 0, 0, None, "jsonl", submission_id=submission_id)
     if destination is not None:
-        plan = check_destination(destination, output_format, definition.result)
+        check_destination(destination, output_format, definition.result)
+
+    def with_rejects(manifest: Manifest) -> Manifest:
+        if definition.result is None or (definition.result.rejects is None and account is None):
+            return manifest
+        quiet = replace(downloads, received=None)
+        found = fetch_rejects(quiet, destination, state=state, account=account)
+        return replace(manifest, rejects=found)
+
     if definition.result.is_there and state in ("done", "partial", "no_data"):
         assert destination is not None
-        downloads, listed = downloads.found(targets)
-        check_several(plan, destination, len(listed))
-        with closing(downloads.of(listed)) as opened:
-            manifest = write_result(
-                opened,
-                definition.result,
-                destination,
-                output_format=output_format,
-                limit=limit,
-                decompressed_bytes=definition.limits.decompressed_bytes,
-                state=state,
-                submission_id=submission_id,
-            )
-    if definition.result.rejects is None and account is None:
-        return manifest
+        try:
+            manifest = _written(downloads, targets, destination, output_format, limit, manifest)
+        except DefinitionError:
+            raise
+        except AsyncJobError as error:
+            _tell_also(error, with_rejects, manifest)
+            raise
     try:
-        found = fetch_rejects(
-            replace(downloads, job=job, received=None), destination, state=state, account=account
-        )
+        return with_rejects(manifest)
     except AsyncJobError as error:
         written = f"The result is written ({', '.join(manifest.uris[:5])}). " if manifest.uris else ""
-        where = "" if isinstance(error, UploadError) else " (result.rejects)"
-        said = f"{written}Which records were refused is not known{where}: {error.message}"
-        raise RejectsUnavailableError(said, retryable=error.retryable) from error
-    return replace(manifest, rejects=found)
+        raise RejectsUnavailableError(f"{written}{_unknown(error)}", retryable=error.retryable) from error
+
+
+def _written(
+    downloads: Downloads,
+    targets: str | Sequence[str],
+    destination: str | os.PathLike[str] | RemotePath,
+    output_format: str | None,
+    limit: int | None,
+    manifest: Manifest,
+) -> Manifest:
+    """Download and write the result.
+
+    :param manifest: what is known of it before.
+    """
+    definition, result = downloads.definition, downloads.definition.result
+    assert result is not None
+    downloads, listed = downloads.found(targets)
+    check_several(check_destination(destination, output_format, result), destination, len(listed))
+    with closing(downloads.of(listed)) as opened:
+        return write_result(
+            opened,
+            result,
+            destination,
+            output_format=output_format,
+            limit=limit,
+            decompressed_bytes=definition.limits.decompressed_bytes,
+            state=manifest.state,
+            submission_id=manifest.submission_id,
+        )
+
+
+def _tell_also(error: AsyncJobError, fetch: Callable[[Manifest], Manifest], manifest: Manifest) -> None:
+    """Fetch the rejects in spite of a result that could not be had, and say in its error what they are."""
+    try:
+        found = fetch(manifest)
+    except AsyncJobError as other:
+        told = _unknown(other)
+    else:
+        if not found.rejects or not found.rejects["records"]:
+            return
+        told = rejects_told(found)
+    error.message = f"{error.message} {told}"
+    error.args = (error.message, *error.args[1:])
+
+
+def _unknown(error: AsyncJobError) -> str:
+    where = "" if isinstance(error, UploadError) else " (result.rejects)"
+    return f"Which records were refused is not known{where}: {error.message}"

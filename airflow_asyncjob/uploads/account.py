@@ -23,8 +23,10 @@ from airflow_asyncjob.uploads.source import explained
 
 __all__ = ["Account", "account_of"]
 
-_AT_ONCE = 16 * 1024 * 1024
+_AT_ONCE = 64 * 1024 * 1024
 """Bytes of rejects that are held at once, to be looked for in one pass over the source."""
+_OBJECT = 1000
+"""About what a reject takes besides the text of its entry."""
 
 
 class Account:
@@ -94,7 +96,7 @@ class Account:
                 yield reject
                 continue
             held.append(reject)
-            size += len(dumps(reject.answer))
+            size += len(dumps(reject.answer)) + _OBJECT
             if size >= _AT_ONCE:
                 yield from self._looked_up(held)
                 held, size = [], 0

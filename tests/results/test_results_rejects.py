@@ -17,6 +17,7 @@ from airflow_asyncjob.definition.models.result import Result
 from airflow_asyncjob.errors import (
     AllRejectedError,
     DefinitionError,
+    RefusedError,
     RejectsError,
     RejectsUnavailableError,
     UnknownRejectsError,
@@ -270,6 +271,25 @@ def test_rejects_that_cannot_be_fetched_hide_no_result(
     assert f"GET {server.url}/jobs/job-1/rejects" in told
     assert caught.value.retryable is retryable
     assert fetch.left() == ["out.jsonl"], "no rejects that are not those of this job"
+
+
+@pytest.mark.parametrize("rejects", [2, 0])
+def test_a_result_that_cannot_be_had_hides_no_rejects(
+    server: FakeJobServer, fetch: Fetching, rejects: int
+) -> None:
+    submit(server, rejects=rejects)
+    server.faults.add("result", 403, body="no right to read rows", times=2)
+    with pytest.raises(RefusedError) as caught:
+        fetch(job())
+    where = f"file://{fetch.folder}/out.rejects.jsonl"
+    told = f" Refused: 2 records (by the job 2). The reasons are in {where}."
+    assert "no right to read rows" in caught.value.message
+    assert caught.value.message.endswith(told) is (str(caught.value).endswith(told)) is bool(rejects)
+    assert fetch.left() == ["out.rejects.jsonl"] * bool(rejects)
+    server.faults.add("rejects", 403, body="no right to see errors")
+    server.faults.add("result", 403)
+    with pytest.raises(RefusedError, match=r"Which records were refused is not known.*no right to see"):
+        fetch(job())
 
 
 @pytest.mark.parametrize(
