@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import signal
 import sys
 import threading
@@ -18,7 +19,7 @@ __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until SIGTERM or SIGINT; the first line of stdout is the server's URL.
+    """Serve until SIGTERM or SIGINT; the first line of stdout is the server's URL, the second its connection.
 
     :param arguments: the command line without the program's name; None: that of this process.
     :returns: exit code: 0 stopped by a signal, 1 the port cannot be used or an option's value is refused.
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"cannot serve {kind} on port {port}: {error}\n")
         return 1
     try:
-        sys.stdout.write(f"{server.url}\n")
+        sys.stdout.write(f"{server.url}\n{json.dumps(server.connection)}\n")
         sys.stdout.flush()
         stop.wait()
     finally:
@@ -51,7 +52,8 @@ def _parser() -> argparse.ArgumentParser:
     serve = parser.add_subparsers(dest="command", required=True).add_parser(
         "serve",
         help="serve a fake job API on 127.0.0.1 until SIGTERM or SIGINT",
-        description="The first line of stdout is the URL. GET /_ledger tells what was asked; "
+        description="The first line of stdout is the URL, the second a connection with the accepted "
+        "credentials, for ASYNCJOB_CONN. GET /_ledger tells what was asked; "
         "POST /_faults takes faults.",
     )
     kinds = serve.add_subparsers(dest="kind", required=True, metavar="KIND")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -44,6 +45,8 @@ def test_it_prints_its_url_serves_and_ends_on_a_signal(number: signal.Signals) -
         assert line.startswith("http://127.0.0.1:")
         assert line.endswith("\n")
         url = line.strip()
+        assert process.stdout is not None
+        assert "SG.mine" in process.stdout.readline()
         headers = {"Authorization": "Bearer SG.mine"}
         exports = f"{url}/v3/marketing/contacts/exports"
         export = httpx.post(exports, json={}, headers=headers).json()["id"]
@@ -58,9 +61,13 @@ def test_it_prints_its_url_serves_and_ends_on_a_signal(number: signal.Signals) -
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_is_served(kind: str) -> None:
-    with serving(kind) as (_, line):
+def test_every_kind_is_served_and_says_which_connection_it_takes(kind: str) -> None:
+    with serving(kind) as (process, line):
         assert httpx.get(f"{line.strip()}/_ledger").json()["accepted"] == 0
+        assert process.stdout is not None
+        connection = json.loads(process.stdout.readline())
+        with FakeJobServer(kind) as same:
+            assert connection == json.loads(json.dumps(same.connection).replace(same.url, line.strip()))
 
 
 def test_it_takes_the_port_and_choices_that_it_is_given() -> None:
