@@ -2,15 +2,16 @@
 
 Behaviour follows the public documentation, read 2026-11-22:
 
-- the resource Operation (``name``, ``metadata``, ``done``, ``error`` or ``response``) and the methods get and
-  cancel, docs.cloud.google.com/vertex-ai/docs/reference/rest/v1/operations/cancel and the like page of every
-  service: cancel needs an empty body, answers with an empty object, and makes the operation one with an error
-  of code 1, CANCELLED;
-- errors as in AIP-193 (google.aip.dev/193): ``error`` with ``code``, ``message``, ``status``;
-- tokens: developers.google.com/identity/protocols/oauth2/web-server, "Refreshing an access token".
+- the resource Operation (``name``, ``metadata``, ``done``, ``error`` or ``response``),
+  docs.cloud.google.com/web-risk/docs/reference/rest/v1/projects.operations;
+- the method cancel, docs.cloud.google.com/vertex-ai/docs/reference/rest/v1/operations/cancel, and the like
+  page of every service: it needs an empty body, answers with an empty object, and makes the operation one
+  with an error of code 1, CANCELLED.
 
-Chosen here: the words of the errors, what the response holds (what was asked for), the type of the metadata.
-Google's token endpoint is another host, and the same port here.
+Not found there, and so chosen here: the shape of an answer that is an error (``error`` with ``code``,
+``message``, ``status``) and its words, the errors of the token endpoint (RFC 6749, 5.2), what the response
+holds (what was asked for), the type of the metadata. Google's token endpoint is another host, and the same
+port here.
 """
 
 from __future__ import annotations
