@@ -81,6 +81,11 @@ def test_a_name_without_a_demonstration_lists_those_that_there_are(project: Path
     assert not (project / ".demo").exists()
 
 
+def test_every_example_is_offered_that_has_a_job_server() -> None:
+    examples = {file.stem for file in (ROOT / "dags").glob("*.py")}
+    assert examples - set(DEMOS) == {"ogc_process"}, "pygeoapi plays it, in the tests of the servers"
+
+
 @pytest.mark.parametrize("name", DEMOS)
 def test_a_demonstration_is_of_an_example_and_of_a_server_that_takes_its_options(
     name: str, tmp_path: Path
