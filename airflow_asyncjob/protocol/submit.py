@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 from airflow_asyncjob.definition.extract import MISSING, View, extract, find
 from airflow_asyncjob.definition.job import AsyncJob
 from airflow_asyncjob.definition.models.submit import Submit
+from airflow_asyncjob.definition.templates import inspect
 from airflow_asyncjob.errors import (
     DefinitionError,
     RefusedError,
@@ -75,7 +76,7 @@ def read_submit(
         return ruled_out(seen, event, leg.what)
     if then is not None or 200 <= response.code < 300 or response.code in _SEE_OTHER:
         return _accepted(definition, seen, event, leg, now, wait)
-    if response.code in (400, 401, 403) and leg.step is not None and _is_presigned(response.url):
+    if response.code in (400, 401, 403) and _is_presigned(response.url, leg):
         return _expired(seen, event, leg)
     if response.code in (401, 403):
         return denied(event, leg.what)
@@ -133,9 +134,10 @@ def _submit_refused(seen: Seen, event: Responded, leg: Leg) -> Reading:
     return Reading(Answer.REFUSED, said(event), RefusedError(text + _before(leg)), notes=seen.notes)
 
 
-def _is_presigned(url: str) -> bool:
-    """Return whether a URL has its own credentials in it, which end at a time."""
-    return any(name.lower() in _SIGNATURES for name, _ in parse_qsl(urlsplit(url).query))
+def _is_presigned(url: str, leg: Leg) -> bool:
+    """Return whether an earlier answer gave a URL with its own credentials in it, which end at a time."""
+    given = inspect(leg.request.url).names & {"captures", "item"}
+    return bool(given) and any(name.lower() in _SIGNATURES for name, _ in parse_qsl(urlsplit(url).query))
 
 
 def _expired(seen: Seen, event: Responded, leg: Leg) -> Reading:

@@ -138,6 +138,24 @@ def test_a_source_that_changed_between_two_tries_ends_the_task(server: FakeJobSe
     assert server.ledger.count("start") == 0
 
 
+def test_a_source_that_changes_between_two_parts_is_not_sent_as_a_mixture(
+    server: FakeJobServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken, large = server.ledger.records.add, "x" * 1_500_000  # more than is read ahead
+    path = tmp_path / "people.jsonl"
+    path.write_text("".join(json.dumps({**person, "note": large}) + "\n" for person in PEOPLE))
+
+    def changed(*given: Any) -> None:
+        path.write_text(path.read_text().replace("Ann", "Eve"))
+        taken(*given)
+
+    monkeypatch.setattr(server.ledger.records, "add", changed)
+    with pytest.raises(AirflowFailException, match=r"changed in mid-upload: part [23] of 3"):
+        submit(str(path)).run("submit")
+    assert server.ledger.records.accepted() in (NAMES[:2], NAMES[:4])
+    assert server.ledger.count("start") == 0
+
+
 class TestRefused:
     """Records that the answers to an upload refuse: kept beside the destination until the download."""
 

@@ -277,6 +277,14 @@ def test_an_upload_url_that_expired_is_named_so_and_no_credentials_are_fetched(u
     )
 
 
+def test_a_signature_that_no_answer_gave_is_the_connections_own() -> None:
+    fixed = {**SEND, "request": {"url": "/imports/data", "part": True}}
+    url = "https://api.example.com/imports/data?Signature=of-the-connection"
+    refused = Responded(Response(403, {}, b"", url, "POST https://api.example.com/imports/data"))
+    error = error_of(sending(submit(CREATE, fixed, START)).tell(refused).tell(UNCHANGED))
+    assert "does not allow this with the credentials of the connection" in error.message
+
+
 def test_a_403_of_the_api_itself_is_about_the_credentials() -> None:
     error = error_of(sending().tell(answer(403, {})).tell(UNCHANGED))
     assert "does not allow this with the credentials of the connection" in error.message
