@@ -17,6 +17,7 @@ from airflow_asyncjob.protocol import (
     Finish,
     Goal,
     Job,
+    Plan,
     Purpose,
     Refresh,
     Refreshed,
@@ -32,6 +33,7 @@ from airflow_asyncjob.protocol import (
 from airflow_asyncjob.protocol.transitions import TABLE, Phase
 from tests.protocol.driving import (
     ACCEPTED,
+    BAD_URL,
     BUSY,
     HTML,
     KEY,
@@ -47,6 +49,7 @@ from tests.protocol.driving import (
     definition,
     polling,
 )
+from tests.protocol.parts import plan_of
 
 KEYED, RISKY, STRICT, ENDLESS = (
     definition(),
@@ -68,6 +71,26 @@ BY_STEPS = definition(
             ],
             "id": "{{ captures.two }}",
         }
+    }
+)
+BY_PARTS = definition(
+    {
+        "inputs": {"rows": {"type": "records"}},
+        "submit": {
+            "request": None,
+            "upload": {"source": "{{ inputs.rows }}", "key": "id"},
+            "steps": [
+                {"name": "create", "request": {"url": "/x", "headers": {"Key": "{{ idempotency_key }}"}}},
+                {
+                    "name": "send",
+                    "each": "{{ parts }}",
+                    "request": {"url": "/x", "part": True},
+                    "again": True,
+                    "rejects": {"records": "urls", "index": "id", "reason": "message"},
+                },
+                {"name": "start", "request": {"method": "PUT", "url": "/x"}},
+            ],
+        },
     }
 )
 RICH = definition(
@@ -158,14 +181,14 @@ class AnyHistory(RuleBasedStateMachine):
         self.maybe_accepted = 0
 
     @initialize(
-        which=st.sampled_from([KEYED, RISKY, RISKY, STRICT, ENDLESS, RICH, BY_STEPS, BY_STEPS]),
+        which=st.sampled_from([KEYED, RISKY, RISKY, STRICT, ENDLESS, RICH, BY_STEPS, BY_STEPS, BY_PARTS]),
         submitted=st.booleans(),
     )
     def begin(self, which: Any, submitted: bool) -> None:
         self.definition = which
         if submitted:
             self.stored = json.dumps(Checkpoint(phase="submitted", key=KEY, submission=SUBMISSION).to_dict())
-        self.keyed = which in (KEYED, ENDLESS, RICH, BY_STEPS)
+        self.keyed = which in (KEYED, ENDLESS, RICH, BY_STEPS, BY_PARTS)
         self.start()
 
     def start(self) -> None:
@@ -192,6 +215,8 @@ class AnyHistory(RuleBasedStateMachine):
                 came = event = USUAL[command.purpose] if usual else event
                 self.maybe_accepted += command.purpose is Purpose.SUBMIT and _may_be_accepted(event)
                 self.count_submits()
+            case Plan():
+                came = plan_of(*[2] * (1 + changed), mark=str(changed)) if usual else BAD_URL
             case Store():
                 self.stored = json.dumps(command.checkpoint)
                 came = Stored()
