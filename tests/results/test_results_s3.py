@@ -17,6 +17,9 @@ from airflow_asyncjob.definition.models.records import Records
 from airflow_asyncjob.errors import DestinationError, DestinationUnreachableError
 from airflow_asyncjob.results import RemotePath, write_result
 from airflow_asyncjob.results.fetch import fetch_result
+from airflow_asyncjob.results.refused_parts import RefusedParts
+from airflow_asyncjob.results.rejects import rejects_place
+from airflow_asyncjob.results.sink import remove_file
 from airflow_asyncjob.transport import ConnectionSettings, Wire
 from tests.results.given import Broken, Given
 from tests.servers.moto import Moto
@@ -187,3 +190,26 @@ def test_a_target_may_be_an_s3_uri(client: Any, moto: Moto, tmp_path: Path, sign
         )
     assert manifest.records == 2
     assert (tmp_path / "out.jsonl").read_text() == '{"a":"1","b":"x"}\n{"a":"2","b":"y"}\n'
+
+
+def test_the_rejects_of_an_upload_come_and_go(client: Any, s3: Any) -> None:
+    parts = RefusedParts(at(s3, "rejects/people.csv"))
+    assert list(parts.entries()) == []
+    lines = [{"number": number, "stage": "upload", "record": None} for number in (1, 2)]
+    parts.write(12, lines[1:])
+    parts.write(3, lines[:1])
+    parts.write(4, [])
+    assert list(parts.entries()) == lines
+    assert keys(client, "rejects/") == [
+        "rejects/people.rejects.parts/00003.jsonl",
+        "rejects/people.rejects.parts/00012.jsonl",
+    ]
+    parts.remove()
+    parts.remove()
+    assert keys(client, "rejects/") == []
+    client.put_object(Bucket=BUCKET, Key="rejects/people.rejects.jsonl", Body=b'{"stage": "upload"}\n')
+    parts.restore()
+    assert list(parts.entries()) == [{"stage": "upload"}]
+    for _ in range(2):
+        remove_file(rejects_place(at(s3, "rejects/people.csv")))
+    assert keys(client, "rejects/people.rejects.jsonl") == []
