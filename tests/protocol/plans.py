@@ -185,7 +185,7 @@ def _weather(rng: random.Random) -> Weather:
     return Weather(
         **shares,
         denied=rng.choice((0, 0, 0, 0.02, 0.2)),
-        strange=rng.choice((0, 0, 0, 0.05, 0.5)),
+        strange=rng.choice((0, 0, 0.05, 0.5)),
         refused=rng.choice((0, 0, 0, 0, 0.02)),
         down=down,
     )
