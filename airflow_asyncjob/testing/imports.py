@@ -8,9 +8,8 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from xml.etree import ElementTree
 
-from airflow_asyncjob.definition.document import parse_body
-from airflow_asyncjob.errors import UnreadableError
 from airflow_asyncjob.testing.api import Received, Reply, json_reply
 from airflow_asyncjob.testing.plan import Plan
 from airflow_asyncjob.testing.reading import json_body
@@ -89,7 +88,7 @@ class Imports:
             return json_reply(413, {"error": f"{request.size} bytes, and {one.part_bytes} are allowed"})
         try:
             found = list(_records_of(request))
-        except (ValueError, UnreadableError) as error:
+        except (ValueError, ElementTree.ParseError) as error:
             return json_reply(400, {"error": f"the body cannot be read: {error}"})
         except LookupError as error:
             return json_reply(415, {"error": str(error)})
@@ -122,9 +121,8 @@ def _records_of(request: Received) -> Iterator[Mapping[str, Any]]:
     elif kind == "text/csv":
         yield from csv.DictReader(io.StringIO(text, newline=""))
     elif kind == "application/xml":
-        (root,) = parse_body(request.body, "xml").values()
-        for found in root.values() if isinstance(root, dict) else ():
-            yield from (record for record in (found if isinstance(found, list) else [found]) if record)
+        # Its clients are tests: what they send is not hostile.
+        yield from ({field.tag: field.text for field in record} for record in ElementTree.fromstring(text))  # noqa: S314
     else:
         raise LookupError(f"Content-Type {kind!r}: expected JSON, JSON Lines (x-ndjson), CSV or XML")
 
