@@ -105,7 +105,7 @@ def test_what_is_wrong_with_a_demonstration_is_said(tmp_path: Path) -> None:
     demo = DEMOS["order_partitions"]
     file = tmp_path / "orders.jsonl"
     file.write_text("{}\n{}\n")
-    rejects = {"uri": None, "records": 2, "accepted": 9, "by_stage": {"local": 1, "job": 1}}
+    rejects = {"uri": None, "records": 2, "sent": 10, "accepted": 9}
     manifest = {"uris": [f"file://{file}"], "records": 3, "submission_id": "job-1", "rejects": rejects}
     with demo.server() as server:
         assert problems_of(demo, {}, server) == ["no fetch task returned a manifest", "0 records came, not 8"]
@@ -114,8 +114,8 @@ def test_what_is_wrong_with_a_demonstration_is_said(tmp_path: Path) -> None:
             "fetch: the manifest says 3 records, the files have 2",
             "3 records came, not 8",
             "2 rejects were fetched, not 0",
-            "fetch: 1 rejects are the API's, and the job server refused 0 records",
             "fetch: 9 records are accepted, at the job server 0",
+            "fetch: 1 records are refused, at the job server 0",
             "job job-1 still runs at the server",
         ]
 
