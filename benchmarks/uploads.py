@@ -59,6 +59,14 @@ from airflow_asyncjob.cli.app import call
 sys.exit(call(sys.argv[1:]))
 """
 
+OURS_TOLD = """
+import sys
+from airflow_asyncjob.cli.app import call
+code = call(sys.argv[1:])
+print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")))
+sys.exit(code)
+"""
+
 CUT = """
 import sys
 from airflow_asyncjob.definition.models.upload import Upload
@@ -113,26 +121,68 @@ def rows_of(path: Path, size: int) -> None:
             file.write(block)
 
 
-def contacts(path: Path, count: int) -> None:
-    """Write contacts whose rows have between 50 bytes and 40 KB, most of them few."""
+def contacts(path: Path, count: int, names: tuple[str, ...], *, bad: bool = False) -> None:
+    """Write contacts whose rows have between 50 bytes and 40 KB, most of them few.
+
+    :param bad: one in 1,000 has no address, and another none that an API takes.
+    """
     rng = random.Random(4711)
     text = "some words, and ü \U0001f600 " * 1500
     with path.open("w", encoding="utf-8") as file:
-        file.write("email,first,note\n")
+        file.write(",".join(names) + "\n")
         for number in range(count):
+            mail = {7: "", 13: "nobody"}.get(number % 1000) if bad else None
+            mail = f"user{number}@example.com" if mail is None else mail
             size = rng.choices([5, 60, 400, 3000, rng.randint(10_000, 34_000)], [500, 400, 80, 15, 5])[0]
-            file.write(f'user{number}@example.com,First {number},"{text[:size]}"\n')
+            file.write(f'{mail},First {number},"{text[:size]}"\n')
 
 
-def cost(command: list[str]) -> tuple[float, int, str]:
-    """Run a command: seconds of processor time, megabytes at the peak, and what it printed."""
+def import_contacts(folder: Path, count: int) -> None:
+    """Import contacts by a packaged definition, in as many jobs as its limits want, and account for each."""
+    # Not at the top: what this process has in memory counts as that of the ones that it starts, so that the
+    # peak of a job is what the job itself says.
+    from airflow_asyncjob.cli.outcome import ExitCode
+    from airflow_asyncjob.definition import AsyncJob
+    from airflow_asyncjob.testing import FakeJobServer
+    from airflow_asyncjob.transport.upload import local_source
+    from airflow_asyncjob.uploads import pieces_of
+
+    path, job = folder / "import.csv", AsyncJob.load("eloqua/contacts_import")
+    contacts(path, count, ("emailAddress", "firstName", "lastName"), bad=True)
+    assert job.submit is not None
+    assert job.submit.upload is not None
+    pieces = pieces_of(job.submit.upload, {"inputs": {"contacts": str(path)}}, local_source)
+    seconds, peak, rejects = 0.0, 0, 0
+    with FakeJobServer("eloqua") as server:
+        os.environ["ASYNCJOB_CONN"] = json.dumps(server.connection)
+        for piece in pieces:
+            out = folder / f"import-{piece['first']}" / ""
+            given = ["--set", f"contacts={json.dumps(piece)}", "--destination", f"{out}/"]
+            command = [sys.executable, "-c", OURS_TOLD, "run", "eloqua/contacts_import", *given]
+            used, _, said = cost(command, ends=ExitCode.PARTIAL)
+            seconds, peak = seconds + used, max(peak, int(said.split()[-2]) // 1024)
+            rejects += len((out / "rejects.jsonl").read_text().splitlines())
+        del os.environ["ASYNCJOB_CONN"]
+        records, bodies = server.ledger.records, [entry.size for entry in server.ledger.entries("upload")]
+        accepted, refused = len(records.accepted()), len(records.refused())
+    jobs = f"{len(pieces)} jobs and {len(bodies)} parts of at most {max(bodies):,} bytes"
+    print(f"{count:,} contacts imported into the fake Eloqua, in {jobs}:")
+    print(f"  {seconds:.1f} s of processor time, {peak} MB at the peak")
+    print(
+        f"  the server accepted {accepted:,} and refused {refused:,}; the files of rejects have {rejects:,}"
+    )
+    assert accepted + rejects == count
+
+
+def cost(command: list[str], *, ends: int = 0) -> tuple[float, int, str]:
+    """Run a command that ends with a code: seconds of processor time, megabytes at the peak, its words."""
     with tempfile.TemporaryFile() as out:
         process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
         said = out.read().decode()
-    if process.returncode:
+    if process.returncode != ends:
         sys.exit(said)
     return usage.ru_utime + usage.ru_stime, usage.ru_maxrss // 1024, said
 
@@ -175,7 +225,7 @@ def send_file(folder: Path, megabytes: int, tries: int) -> None:
 
 def cut_contacts(folder: Path, count: int) -> None:
     path = folder / "contacts.csv"
-    contacts(path, count)
+    contacts(path, count, ("email", "first", "note"))
     size = path.stat().st_size
     print(f"{count:,} contacts, {size / 1e6:,.0f} MB of CSV:")
     for format in ("json", "csv"):
@@ -200,6 +250,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         send_file(Path(folder), given.megabytes, given.tries)
         cut_contacts(Path(folder), given.records)
+        import_contacts(Path(folder), given.records)
 
 
 if __name__ == "__main__":
