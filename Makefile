@@ -46,7 +46,7 @@ format: $(STAMP) ## format the code, and fix what the linter can fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(STAMP) ## what a DAG file pays for importing the operators, and what large downloads and uploads cost
+bench: $(STAMP) ## what a DAG file pays for imports, and what large downloads and uploads cost beside others
 	@$(BIN)/python benchmarks/import_cost.py
 	@$(BIN)/python benchmarks/results.py
 	@$(BIN)/python benchmarks/uploads.py
@@ -60,6 +60,6 @@ constraints: ## write constraints.txt anew from what .venv holds now
 	@mv constraints.new constraints.txt
 
 clean: ## remove everything that the other targets made
-	rm -rf .venv .demo .airflow .servers build dist .coverage coverage.xml
+	rm -rf .venv .demo .airflow .servers .bench build dist .coverage coverage.xml
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,11 +1,11 @@
 """What downloads cost: peak memory by size, and processor time a row, beside others with the same bytes.
 
-    python benchmarks/results.py [--rows N] [--megabytes N ...] [--airbyte PYTHON]
+    python benchmarks/results.py [--rows N] [--megabytes N ...] [--rounds N] [--airbyte PYTHON]
 
 Each line is a process of its own, whose processor time (user and system) and peak memory the operating
-system tells; the server is another process. Processor time a row is that of the whole run less that of a run
-with 10,000 rows. With ``--airbyte``, the Python of an environment that has airbyte-cdk and pyarrow, the
-decoders of airbyte-cdk read the same rows.
+system tells; the server is another process. A time is that of the whole run less that of a run with 10,000
+rows, the best of all rounds of each; in a round the ways take turns, so that other work on the machine meets
+all of them. airbyte-cdk runs in an environment of its own, see ``airbyte_environment.py``.
 """
 
 from __future__ import annotations
@@ -16,11 +16,16 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
+
+from airbyte_environment import VERSION, airbyte_python
 
 FEW = 10_000
+MOST_MEMORY = 300
 COLUMNS = ("id", "name", "email", "amount", "country", "created", "quantity", "active")
 SERVER = """
 import json, sys
@@ -84,6 +89,18 @@ import requests, sys
 with requests.get(sys.argv[1], stream=True) as answer, open(sys.argv[2], "wb") as out:
     for chunk in answer.iter_content(1024 * 1024):
         out.write(chunk)
+"""
+
+# What the package does besides: the SHA-256 of the manifest, and a file that is on the disk.
+HASHED = """
+import hashlib, os, requests, sys
+digest = hashlib.sha256()
+with requests.get(sys.argv[1], stream=True) as answer, open(sys.argv[2], "wb") as out:
+    for chunk in answer.iter_content(1024 * 1024):
+        digest.update(chunk)
+        out.write(chunk)
+    out.flush()
+    os.fsync(out.fileno())
 """
 
 # A source of airbyte-cdk with one asynchronous stream, and its records written as its users have to do it
@@ -175,16 +192,48 @@ def serving() -> Iterator[tuple[str, int]]:
             server.terminate()
 
 
-def measure(command: list[str]) -> tuple[float, int]:
-    """Run a process: seconds of processor time, and megabytes at the peak."""
+class Cost(NamedTuple):
+    """Of one process: seconds of processor time, seconds on the clock, megabytes at the peak."""
+
+    processor: float
+    clock: float
+    peak: int
+
+
+def measure(command: list[str]) -> Cost:
+    """Run a process."""
     with tempfile.TemporaryFile() as said:
+        started = time.perf_counter()
         process = subprocess.Popen(command, stdout=said, stderr=said)
         _, status, used = os.wait4(process.pid, 0)
+        clock = time.perf_counter() - started
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode != 0:
             said.seek(0)
             sys.exit(said.read().decode())
-    return used.ru_utime + used.ru_stime, used.ru_maxrss // 1024
+    return Cost(used.ru_utime + used.ru_stime, clock, used.ru_maxrss // 1024)
+
+
+Ways = dict[str, tuple[list[str], list[str]]]
+"""Of each way, by its name: the command for 10,000 rows, and the one for all."""
+
+
+def compared(ways: Ways, rounds: int) -> dict[str, Cost]:
+    """Run all ways in turns; of each, the best time for all rows less the best for few."""
+    seen: dict[str, list[tuple[Cost, Cost]]] = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, (few, many) in ways.items():
+            seen[name].append((measure(few), measure(many)))
+    return {name: _difference(costs) for name, costs in seen.items()}
+
+
+def _difference(costs: list[tuple[Cost, Cost]]) -> Cost:
+    few, many = ([cost[which] for cost in costs] for which in (0, 1))
+    return Cost(
+        min(cost.processor for cost in many) - min(cost.processor for cost in few),
+        min(cost.clock for cost in many) - min(cost.clock for cost in few),
+        max(cost.peak for cost in many),
+    )
 
 
 def ours(url: str, folder: Path, kind: str, rows: int, suffix: str) -> list[str]:
@@ -211,61 +260,70 @@ def ours(url: str, folder: Path, kind: str, rows: int, suffix: str) -> list[str]
     return [sys.executable, "-c", OURS, *words]
 
 
-def memory(url: str, block: int, folder: Path, megabytes: list[int]) -> None:
-    """Print the peak memory of downloads of several sizes."""
-    print(f"\n{'CSV of':<10}{'to':<10}{'peak':>10}{'processor':>14}")
-    for size in megabytes:
-        rows = size * 1_000_000 // block * 10_000
-        for suffix in ("bin", "parquet"):
-            seconds, peak = measure(ours(url, folder, "csv", rows, suffix))
+def row_time(url: str, folder: Path, rows: int, rounds: int, airbyte: Path | None) -> None:
+    """Print the processor time that each row takes on its way to Parquet."""
+    out = str(folder / "other.parquet")
+    print(f"\nto Parquet, {rows:,} rows, processor time, the best of {rounds} rounds", flush=True)
+    for kind in ("csv", "jsonl", "json"):
+        few, many = (ours(url, folder, kind, count, "parquet") for count in (FEW, rows))
+        ways: Ways = {"airflow_asyncjob": (few, many)}
+        if airbyte is not None and kind != "json":
+            for name, script in (("a source", AIRBYTE), ("its decoder alone", DECODER)):
+                few, many = (
+                    [str(airbyte), "-c", script, url, kind, str(count), out, ",".join(COLUMNS)]
+                    for count in (FEW, rows)
+                )
+                ways[f"airbyte-cdk {VERSION}, {name}"] = (few, many)
+        costs = compared(ways, rounds)
+        base = costs["airflow_asyncjob"].processor
+        for name, cost in costs.items():
+            times = "" if name == "airflow_asyncjob" else f"{cost.processor / base:>8.1f} times as much"
             print(
-                f"{size:>5} MB  {suffix.replace('bin', 'raw'):<10}{peak:>7} MB{seconds:>12.1f} s", flush=True
+                f"{kind:<8}{name:<38}{cost.processor / (rows - FEW) * 1e6:>7.2f} us a row{times}", flush=True
             )
 
 
-def row_time(url: str, folder: Path, rows: int, airbyte: str | None) -> None:
-    """Print the processor time that each row takes on its way to Parquet."""
-    out = str(folder / "other.parquet")
-
-    def line(name: str, kind: str, small: list[str], large: list[str]) -> None:
-        base, seconds = measure(small)[0], measure(large)[0]
-        print(f"{kind:<8}{name:<34}{(seconds - base) / (rows - FEW) * 1e6:>8.2f} us a row", flush=True)
-
-    print(f"\nto Parquet, {rows:,} rows")
-    for kind in ("csv", "jsonl", "json"):
-        pair = [ours(url, folder, kind, count, "parquet") for count in (FEW, rows)]
-        line("airflow_asyncjob", kind, pair[0], pair[1])
-        if airbyte is not None and kind != "json":
-            for name, script in (("airbyte-cdk, a source", AIRBYTE), ("airbyte-cdk, its decoder", DECODER)):
-                given = [[url, kind, str(count), out, ",".join(COLUMNS)] for count in (FEW, rows)]
-                line(name, kind, *([airbyte, "-c", script, *each] for each in given))
-
-
-def raw_time(url: str, block: int, folder: Path, size: int) -> None:
-    """Print the processor time of a raw download, beside that of requests."""
+def raw_time(url: str, block: int, folder: Path, size: int, rounds: int) -> None:
+    """Print what a raw download takes, beside requests."""
     rows = size * 1_000_000 // block * 10_000
-    print(f"\nraw, {size} MB of CSV")
+    print(f"\nraw, {size} MB of CSV, the best of {rounds} rounds{'processor':>14}{'clock':>10}", flush=True)
     out = str(folder / "other.bin")
-    ways = {
-        "airflow_asyncjob": [ours(url, folder, "csv", count, "bin") for count in (FEW, rows)],
-        "requests, iter_content(1 MiB)": [
-            [sys.executable, "-c", REQUESTS, f"{url}/data/csv/{count}", out] for count in (FEW, rows)
-        ],
-    }
-    for name, (small, large) in ways.items():
-        base, seconds = measure(small)[0], measure(large)[0]
-        print(f"{name:<34}{(seconds - base) / size * 1000:>8.2f} ms a MB", flush=True)
+    few, many = (ours(url, folder, "csv", count, "bin") for count in (FEW, rows))
+    ways: Ways = {"airflow_asyncjob, hashed and synced": (few, many)}
+    for name, script in (("", REQUESTS), (", hashed and synced", HASHED)):
+        few, many = ([sys.executable, "-c", script, f"{url}/data/csv/{count}", out] for count in (FEW, rows))
+        ways[f"requests{name}"] = (few, many)
+    for name, cost in compared(ways, rounds).items():
+        times = "".join(f"{seconds / size * 1000:>10.2f}" for seconds in (cost.processor, cost.clock))
+        print(f"{name:<38}{times}  ms a MB", flush=True)
+
+
+def memory(url: str, block: int, folder: Path, megabytes: list[int]) -> None:
+    """Print the peak memory of downloads of several sizes."""
+    print(f"\npeak memory{'':<9}" + "".join(f"{size:>8} MB" for size in megabytes), flush=True)
+    for kind, suffix in (("csv", "bin"), ("csv", "parquet"), ("jsonl", "parquet"), ("jsonl", "jsonl")):
+        peaks = []
+        for size in megabytes:
+            rows = size * 1_000_000 // (block * (2 if kind == "jsonl" else 1)) * 10_000
+            peaks.append(measure(ours(url, folder, kind, rows, suffix)).peak)
+        name = f"{kind} to {suffix.replace('bin', 'raw')}"
+        verdict = "" if max(peaks) <= MOST_MEMORY else f"  more than {MOST_MEMORY} MB"
+        print(f"{name:<20}" + "".join(f"{peak:>8} MB" for peak in peaks) + verdict, flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--rows", type=int, default=500_000)
     parser.add_argument("--megabytes", type=int, nargs="+", default=[250, 1000])
-    parser.add_argument("--airbyte", metavar="PYTHON", help="of an environment with airbyte-cdk and pyarrow")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--airbyte", metavar="PYTHON", type=Path, help="with airbyte-cdk and pyarrow (default: .bench)"
+    )
     given = parser.parse_args()
+    airbyte = given.airbyte or airbyte_python()
     with serving() as (url, block), tempfile.TemporaryDirectory() as folder:
-        row_time(url, Path(folder), given.rows, given.airbyte)
-        raw_time(url, block, Path(folder), given.megabytes[0])
+        row_time(url, Path(folder), given.rows, given.rounds, airbyte)
+        raw_time(url, block, Path(folder), given.megabytes[0], given.rounds)
         memory(url, block, Path(folder), given.megabytes)
 
 
