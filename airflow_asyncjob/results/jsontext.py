@@ -6,15 +6,17 @@ import json
 import math
 import re
 import secrets
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-__all__ = ["decoder", "dumps", "loads"]
+__all__ = ["decoder", "dumps", "dumps_any", "loads"]
 
 # The encoder of the standard library cannot write a Decimal as a number. It is written as a string with a
 # mark that nobody can guess (records are hostile input), and the quotes are then removed together with the
 # mark.
 _MARK = secrets.token_hex(16)
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _MARKED = re.compile(f'"{_MARK}([^"]*)"')
 
 
@@ -45,6 +47,29 @@ def dumps(value: Any) -> str:
     return _MARKED.sub(r"\1", text) if _MARK in text else text
 
 
+def dumps_any(value: Any) -> bytes:
+    """Return what people look at, as compact JSON: what JSON cannot hold becomes text, and never an error.
+
+    A lone surrogate is written as its escape, and comes back as it was. A number that is not finite, and
+    whatever is of another type, such as a date, is written as Python's text of it.
+    """
+    try:
+        text = dumps(value)
+    except (TypeError, ValueError):
+        text = dumps(_as_json(value))
+    return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _as_json(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_as_json(item) for item in value]
+    if value is None or isinstance(value, (str, int)):
+        return value
+    return value if isinstance(value, (float, Decimal)) and math.isfinite(value) else str(value)
+
+
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
@@ -58,6 +83,8 @@ def _refuse_constant(name: str) -> Any:
 
 def _decimal(value: Any) -> str:
     if isinstance(value, Decimal):
+        if not value.is_finite():
+            raise ValueError(f"{value} is not JSON")
         return f"{_MARK}{value}"
     raise TypeError(f"{type(value).__name__} is not a JSON type")
 

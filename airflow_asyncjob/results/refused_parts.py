@@ -14,7 +14,7 @@ from typing import Any
 
 from airflow_asyncjob.results.destination import Destination, RemotePath
 from airflow_asyncjob.results.formats import jsonl
-from airflow_asyncjob.results.jsontext import loads
+from airflow_asyncjob.results.jsontext import dumps_any, loads
 from airflow_asyncjob.results.rejects import rejects_place
 from airflow_asyncjob.results.sink import Sink, remove_file
 from airflow_asyncjob.results.stage_local import explained
@@ -42,7 +42,7 @@ class RefusedParts:
         :param number: of the part, from 1.
         :raises DestinationError: it cannot be written.
         """
-        place, rows = self._file(f"{number:05d}.jsonl"), ((dict(entry), None) for entry in entries)
+        place, rows = self._file(f"{number:05d}.jsonl"), ((None, dumps_any(dict(entry))) for entry in entries)
         first = next(rows, None)
         if first is None:
             remove_file(place)

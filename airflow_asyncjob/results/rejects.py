@@ -14,6 +14,7 @@ from airflow_asyncjob.definition.rejects import ENTRY, rejects_job
 from airflow_asyncjob.protocol.refusals import key_by_fields, place_of, reason_text
 from airflow_asyncjob.results.destination import Destination, RemotePath, as_destination
 from airflow_asyncjob.results.formats import jsonl
+from airflow_asyncjob.results.jsontext import dumps_any
 from airflow_asyncjob.results.plan import without_suffix
 from airflow_asyncjob.results.rows import read_rows
 from airflow_asyncjob.results.shape import Shape
@@ -170,7 +171,7 @@ def _written(rejects: Iterator[Reject], place: Destination | None) -> str | None
     first = next(rejects, None)
     if first is None:
         return None
-    lines = ((reject.to_dict(), None) for reject in chain([first], rejects))
+    lines = ((None, dumps_any(reject.to_dict())) for reject in chain([first], rejects))
     if place is None:
         for _ in lines:
             pass

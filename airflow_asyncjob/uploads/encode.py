@@ -17,6 +17,7 @@ from airflow_asyncjob.definition.render import xml_of_tree
 from airflow_asyncjob.definition.templates import render, text_of, whole_name
 from airflow_asyncjob.results.values import as_cell
 from airflow_asyncjob.uploads.mapping import Unmappable
+from airflow_asyncjob.uploads.readers import Binary
 from airflow_asyncjob.uploads.xmltext import element
 
 __all__ = ["CONTENT_TYPES", "Encode", "Frame", "encoder_of", "frame_of"]
@@ -205,9 +206,13 @@ def _unwritable(mapped: Mapping[str, Any], encode: Callable[[Any], bytes], error
         except RecursionError:
             return Unmappable(f"field {name}: it is nested too deep")
         except (TypeError, ValueError) as found:
-            said = str(found) if isinstance(found, ValueError) else f"it is {kind_of(value)}, {_NOT_JSON}"
+            said = str(found) if isinstance(found, ValueError) else f"it is {_kind(value)}, {_NOT_JSON}"
             return Unmappable(f"field {name}: {said}")
     return Unmappable(f"it cannot be written as JSON: {error}")
+
+
+def _kind(value: Any) -> str:
+    return "bytes that are no text" if isinstance(value, Binary) else kind_of(value)
 
 
 _NOT_JSON = "which JSON cannot hold"

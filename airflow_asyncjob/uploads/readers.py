@@ -284,6 +284,12 @@ class ParquetReader:
             import pyarrow.parquet as pq
 
             self.columns: Sequence[str] = tuple(pq.ParquetFile(file).schema_arrow.names)
+        twice = next((name for name in self.columns if self.columns.count(name) > 1), None)
+        if twice is not None:
+            raise SourceError(
+                f"{self.name} cannot be read as parquet: it has more than one column {twice!r}. Write it "
+                "again, each column with a name of its own."
+            )
 
     def _told(self) -> _Told:
         return _Told(self._source.name)
@@ -314,7 +320,9 @@ class _Told:
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         import pyarrow as pa
 
-        if isinstance(error, pa.ArrowInvalid | pa.ArrowNotImplementedError):
+        # Values that Python has not, such as a year after 9999, are a ValueError or an OverflowError, and a
+        # time zone that nobody knows is a KeyError; ArrowInvalid is a ValueError.
+        if isinstance(error, ValueError | OverflowError | KeyError | pa.ArrowNotImplementedError):
             raise SourceError(
                 f"The file {self._name} cannot be read as parquet: {error}. Write it again, or say in "
                 "submit.upload.read what it is."
@@ -331,6 +339,8 @@ def _plain_column(column: pa.Array) -> list[Any]:
         return _plain_column(column.dictionary_decode())
     if pa.types.is_timestamp(kind) and kind.unit == "ns":
         column = column.cast(pa.timestamp("us", kind.tz), safe=False)
+    if pa.types.is_duration(kind) and kind.unit == "ns":
+        column = column.cast(pa.duration("us"), safe=False)
     values: list[Any] = column.to_pylist()
     simple = (pa.types.is_string, pa.types.is_large_string, pa.types.is_integer, pa.types.is_boolean)
     return values if any(test(kind) for test in simple) else [_plain(value) for value in values]
@@ -338,6 +348,9 @@ def _plain_column(column: pa.Array) -> list[Any]:
 
 class Binary:
     """Bytes that are no text, which no part can hold."""
+
+    def __str__(self) -> str:
+        return "(bytes that are no text)"
 
 
 def _plain(value: Any) -> Any:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from airflow_asyncjob.testing import FakeJobServer
@@ -18,12 +20,14 @@ RESULT: dict[str, Any] = {"rejects": {**REJECTS, "reason": "why"}}
 
 @pytest.fixture
 def run(asyncjob: Asyncjob, server: FakeJobServer) -> Any:
-    def started(people: list[dict[str, Any]], plan: dict[str, Any], *more: str, **sections: Any) -> Ran:
+    def started(people: list[dict[str, Any]] | str, plan: dict[str, Any], *more: str, **sections: Any) -> Ran:
         steps = [STEPS[0], {**STEPS[1], "rejects": REFUSED}, STEPS[2]]
         job = {**IMPORT, "submit": {**IMPORT["submit"], "steps": steps}, "result": RESULT, **sections}
         name = asyncjob.write({key: value for key, value in job.items() if value is not None})
-        (asyncjob.folder / "people.json").write_text(json.dumps(people))
-        given = ("--set", "contacts=people.json", "--set", f"plan={json.dumps(plan)}")
+        path = people if isinstance(people, str) else "people.json"
+        if people != path:
+            (asyncjob.folder / path).write_text(json.dumps(people))
+        given = ("--set", f"contacts={path}", "--set", f"plan={json.dumps(plan)}")
         return asyncjob("run", name, "--base-url", server.url, "--output", "json", *given, *more)
 
     return started
@@ -110,3 +114,28 @@ def test_a_job_that_failed_has_accepted_nobody_knows_how_many(run: Any) -> None:
     assert ran.code == 4, ran.stderr
     assert "Refused: 1 of 10 (by the job 1)." in ran.last["message"]
     assert (ran.last["rejects"]["sent"], ran.last["rejects"]["accepted"]) == (10, None)
+
+
+def test_a_record_that_json_cannot_hold_is_among_the_rejects_all_the_same(
+    run: Any, asyncjob: Asyncjob
+) -> None:
+    ran = run([{"email": "\ud800@example.com"}, *PEOPLE], {}, "--destination", "people.csv")
+    assert ran.code == 3, ran.stderr
+    assert ran.last["message"] == "done: 10 accepted, 1 rejected, see people.rejects.jsonl"
+    line = (asyncjob.folder / "people.rejects.jsonl").read_text()
+    assert '"record":{"email":"\\ud800@example.com"}' in line
+    assert json.loads(line)["record"] == {"email": "\ud800@example.com"}
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"), [([b"\xff", b"text"], "(bytes that are no text)"), ([float("inf"), 1.5], "inf")]
+)
+def test_a_value_of_parquet_that_json_has_not_is_text_among_the_rejects(
+    run: Any, asyncjob: Asyncjob, values: list[Any], shown: str
+) -> None:
+    table = pa.table({"email": ["a@example.com", "b@example.com"], "name": values})
+    pq.write_table(table, asyncjob.folder / "people.parquet")
+    ran = run("people.parquet", {}, "--destination", "people.csv")
+    assert ran.code == 3, ran.stderr
+    (line,) = (asyncjob.folder / "people.rejects.jsonl").read_text().splitlines()
+    assert json.loads(line)["record"] == {"email": "a@example.com", "name": shown}

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from airflow_asyncjob.errors import EmptySourceError, RecordError
@@ -117,6 +119,13 @@ def test_what_json_cannot_hold_is_refused() -> None:
         1: "field a: it holds a lone surrogate (such as \\ud800), which is not text",
         2: "field a: inf is not a number that JSON can hold",
         3: "field b: nan is not a number that JSON can hold",
+    }
+
+
+def test_bytes_of_parquet_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"a": [b"\xff", b"text"]}), tmp_path / "r.parquet")
+    assert reasons(str(tmp_path / "r.parquet")) == {
+        1: "field a: it is bytes that are no text, which JSON cannot hold"
     }
 
 

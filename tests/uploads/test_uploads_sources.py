@@ -123,7 +123,12 @@ def test_values_of_parquet_become_those_of_json(tmp_path: Path) -> None:
         ("r.jsonl", b'{"a": 1}\n{"a": 2}\n{"a" 3}\n', "as jsonl: record 3 in line 3 is not JSON"),
         ("r.jsonl", b"<!DOCTYPE html><html>", "as jsonl: an HTML page came instead of data"),
         ("r.parquet", b"PAR1 and no more", "cannot be read as parquet: "),
-        ("r.csv.gz", gzip.compress(b"a\n" + bytes(range(256)) * 90)[:50], "the gzip archive ends early"),
+        (
+            "r.csv.gz",
+            gzip.compress(b"a\n" + bytes(range(256)) * 90)[:50],
+            "its gzip archive ends early. It may not be written whole: let the task wait for it.",
+        ),
+        ("r.csv.gz", gzip.compress(b"a\n1\n") + b"more", "its gzip archive is damaged, or followed by"),
     ],
 )
 def test_a_file_that_is_not_as_declared_is_an_error(
@@ -136,6 +141,40 @@ def test_a_file_that_is_not_as_declared_is_an_error(
     assert said in message
     assert "result" not in message
     assert "API" not in message
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (pa.array([9 * 10**14], pa.timestamp("s")), "cannot be read as parquet: "),
+        (pa.array([5001], pa.time64("ns")), "is not safely convertible to microseconds"),
+        (pa.array([5], pa.timestamp("s", "Nowhere/City")), "'Nowhere/City'"),
+    ],
+)
+def test_a_value_that_python_has_not_is_an_error_of_the_file(
+    values: pa.Array, said: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "r.parquet"
+    pq.write_table(pa.table({"a": values}), path)
+    message = refused(str(path))
+    assert message.startswith(f"The file {path} cannot be read as parquet: ")
+    assert said in message
+    assert message.endswith("Write it again, or say in submit.upload.read what it is.")
+
+
+def test_a_duration_in_nanoseconds_is_sent_in_microseconds(tmp_path: Path) -> None:
+    path = tmp_path / "r.parquet"
+    pq.write_table(pa.table({"a": pa.array([86_400_000_001_007], pa.duration("ns"))}), path)
+    assert bodies(upload(), str(path)) == [b'[{"a":"P1DT0.000001S"}]']
+
+
+def test_a_column_that_a_parquet_file_has_twice_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "r.parquet"
+    pq.write_table(pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"]), path)
+    assert refused(str(path)) == (
+        f"The file {path} cannot be read as parquet: it has more than one column 'a'. Write it again, each "
+        "column with a name of its own."
+    )
 
 
 def test_a_ragged_row_is_found_where_csv_goes_up_as_it_is(tmp_path: Path) -> None:
