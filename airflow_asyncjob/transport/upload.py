@@ -129,7 +129,10 @@ def local_source(path: str) -> Source:
     try:
         known = local.stat()
         if not stat.S_ISREG(known.st_mode):
-            raise UploadError(f"The file {local} cannot be sent: it is a folder, a pipe or the like.")
+            raise UploadError(
+                f"The file {local} cannot be sent: it is a folder, a pipe or the like. Give the path "
+                "of a file."
+            )
         local.open("rb").close()
     except OSError as error:
         raise UploadError(

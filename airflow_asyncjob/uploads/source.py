@@ -148,6 +148,22 @@ class _Named:
     sent: str
 
 
+def _unpacked(chunks: Iterator[bytes], file: str) -> Iterator[bytes]:
+    """Undo gzip; what is wrong with it is the caller's file, and no download."""
+    try:
+        yield from inflated(chunks, _Named(file))
+    except TruncatedError:
+        raise TruncatedError(
+            f"The file {file} cannot be read: its gzip archive ends early. It may not be written whole: let "
+            "the task wait for it."
+        ) from None
+    except FormatError:
+        raise FormatError(
+            f"The file {file} cannot be read: its gzip archive is damaged, or followed by something else. "
+            "Write it again."
+        ) from None
+
+
 class SourceBody(Body):
     """A body that is a file of the caller's: its errors say so.
 
@@ -234,7 +250,7 @@ class TextFile:
         seeks = offset > 0 and not self._packed and self._encoding is None
         with opened(self._source) as file, explained(self.name):
             chunks = _pieces(file, self.name, self._mark + offset if seeks else 0)
-            plain = inflated(chunks, _Named(f"The file {self.name}")) if self._packed else chunks
+            plain = _unpacked(chunks, self.name) if self._packed else chunks
             yield SourceBody(
                 self.name,
                 self._kind,

@@ -230,7 +230,7 @@ def test_a_large_file_is_never_in_memory_as_a_whole(tmp_path: Path) -> None:
             "gone.csv",
             "gone.csv cannot be read: No such file or directory. Expected a file that the",
         ),
-        ("", "cannot be sent: it is a folder, a pipe or the like."),
+        ("", "cannot be sent: it is a folder, a pipe or the like. Give the path of a file."),
         (
             "s3://bucket/a.csv",
             "s3:// is object storage, which is read in Airflow. Give the path of a local",
