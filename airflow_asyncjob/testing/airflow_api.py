@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -17,6 +18,8 @@ T = TypeVar("T")
 
 FINISHED = frozenset({"success", "failed"})
 """The states in which a DAG run stays."""
+_AFTER_500 = (0.5, 1.0, 2.0, 4.0)
+"""Seconds before a request is sent again that ended with a 500."""
 
 
 class AirflowApiError(RuntimeError):
@@ -54,18 +57,24 @@ class AirflowApi:
         """Send one request and return the JSON of its answer, None when that is empty.
 
         :param path: ``/api/v2/...`` or shorter, without that prefix: ``/dags``.
+        A 500 is asked again for a while: on SQLite writers in the API server give up on one another.
+
         :raises AirflowApiError: for any answer but 2xx.
         """
         if self._token is None:
             self._token = self._client.get("/auth/token").raise_for_status().json()["access_token"]
         full_path = path if path.startswith("/api/") else f"/api/v2{path}"
-        response = self._client.request(
-            method,
-            full_path,
-            json=json,
-            params=params,
-            headers={"Authorization": f"Bearer {self._token}", **(headers or {})},
-        )
+        for pause in (*_AFTER_500, None):
+            response = self._client.request(
+                method,
+                full_path,
+                json=json,
+                params=params,
+                headers={"Authorization": f"Bearer {self._token}", **(headers or {})},
+            )
+            if response.status_code != httpx.codes.INTERNAL_SERVER_ERROR or pause is None:
+                break
+            time.sleep(pause)
         if not response.is_success:
             raise AirflowApiError(
                 f"{method} {full_path}: {response.status_code} {response.text[:500]}", response.status_code

@@ -44,6 +44,10 @@ _CELERY_WORKER = {
 
 SQLITE_TIMEOUT = 60
 """Seconds for which a writer waits for another one."""
+_API_SQLITE_TIMEOUT = 10
+"""The same in the API server, which stands still meanwhile when two of its own wait for one another: it
+notes a request that changes something in its event loop, which the other one needs to end.
+"""
 _HEARTBEATS = {
     "scheduler": ("scheduler", "latest_scheduler_heartbeat"),
     "triggerer": ("triggerer", "latest_triggerer_heartbeat"),
@@ -230,7 +234,12 @@ class LocalAirflow(AirflowApi):
 
     def _launch(self, component: str) -> None:
         command = [sys.executable, "-m", "airflow", *self.components[component]]
-        self.processes.start(component, command, env=self.env, cwd=self.home)
+        env = self.env
+        if component == "api-server":
+            conn = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
+            usual, shorter = (f"?timeout={seconds}" for seconds in (SQLITE_TIMEOUT, _API_SQLITE_TIMEOUT))
+            env = {**env, conn: env[conn].replace(usual, shorter)}
+        self.processes.start(component, command, env=env, cwd=self.home)
 
     def _wait_healthy(self, component: str, since: datetime | None) -> None:
         """Wait for a first heartbeat; after a restart for one that is newer than ``since``."""

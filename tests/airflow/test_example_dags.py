@@ -112,8 +112,8 @@ def test_every_example_runs_against_its_job_server(airflow: LocalAirflow, tmp_pa
         others = start_together(airflow, [demo for demo in DEMOS.values() if demo != SHOWN])
         found = {}
         for name, run_id in others.items():
-            assert ended(airflow, name, run_id, timeout=300) == "success", name
+            assert ended(airflow, name, run_id, timeout=900) == "success", name
             manifests = manifests_of(airflow, name, run_id)
             found[name] = problems_of(DEMOS[name], manifests, servers[DEMOS[name].conn_id])
         assert found == {name: [] for name in others}
-        airflow.wait_until(lambda: scheduled_are_over(airflow), timeout=120, what="runs of a schedule")
+        airflow.wait_until(lambda: scheduled_are_over(airflow), timeout=600, what="runs of a schedule")
