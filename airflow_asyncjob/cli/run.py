@@ -311,6 +311,7 @@ class _Run:
         narrator = Narrator(lambda level, text: self.progress.line(self.safe(text)))
         outcome = self._fresh(outcome)
         names, refused = {**self.names, "inputs": self.inputs}, self.refused
+        mark = self.submission.mark if self.submission else ""
 
         def write(to: str | None, output_format: str | None = None) -> Manifest:
             return fetch_result(
@@ -327,7 +328,9 @@ class _Run:
                 state=outcome.state,
                 observe=narrator.observe,
                 received=self._received(outcome.target),
-                account=account_of(self.definition, names, self.wire.find, lambda: chain(*refused.values())),
+                account=account_of(
+                    self.definition, names, self.wire.find, lambda: chain(*refused.values()), mark
+                ),
             )
 
         with self.interrupts.opened():

@@ -186,7 +186,8 @@ class ResultDownloadOperator(JobTask, BaseOperator):
         captures = status.get("captures") or (submission.captures if submission else {})
         submission_id = str(self.submission_id or (submission.id if submission else ""))
         at = submission.submitted_at if submission else time.time()
-        return Submission(submission_id, at, captures), status
+        mark = submission.mark if submission and submission.id == submission_id else ""
+        return Submission(submission_id, at, captures, mark=mark), status
 
     def _skip_without(self, targets: list[str], state: str) -> None:
         if not targets and self.skip_on_no_data and state != "partial":
@@ -251,7 +252,11 @@ class ResultDownloadOperator(JobTask, BaseOperator):
                 wait=hands.wait,
                 received=_teller(self.log.info),
                 account=account_of(
-                    self.definition, {**now.names, "inputs": now.inputs}, wire.find, refused.entries
+                    self.definition,
+                    {**now.names, "inputs": now.inputs},
+                    wire.find,
+                    refused.entries,
+                    submission.mark,
                 ),
             )
         except Stopped:

@@ -156,6 +156,8 @@ class Submission:
         no_data``); the ID may then be empty, and waiting for the job ends at once, without a request.
     :param outcome: how the job ended, where the answer of the submit said so (``status.from: submit``); None:
         it did not, or was not asked. Waiting for the job then ends at once, without a request.
+    :param mark: fingerprint of the records that were sent with it; empty: none were. It tells later whether
+        their source is still what it was.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
@@ -166,6 +168,7 @@ class Submission:
     not_before: float | None = None
     no_data: bool = False
     outcome: Outcome | None = None
+    mark: str = ""
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Submission:
@@ -197,6 +200,8 @@ class Submission:
             plain["no_data"] = True
         if self.outcome is not None:
             plain["outcome"] = self.outcome.to_dict()
+        if self.mark:
+            plain["mark"] = self.mark
         return plain
 
 

@@ -202,6 +202,8 @@ class Submitting(Steps):
         assert self._reading is not None
         facts, submission = self._facts, self._reading.submission
         assert submission is not None
+        if facts.upload is not None:
+            submission = replace(submission, mark=facts.upload.mark)
         facts.submission, facts.begun = submission, submission.submitted_at
         facts.unsure, facts.not_before, facts.since, facts.tries = False, None, None, 0
         facts.forget_steps()

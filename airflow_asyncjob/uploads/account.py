@@ -37,6 +37,7 @@ class Account:
     :param find: finds files.
     :param refused: returns the records that answers to the upload refused, as
         :mod:`airflow_asyncjob.protocol.refusals` describes them; None: no answer was read for any.
+    :param mark: fingerprint of what was sent, as the submission has it; empty: not known.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Account:
         names: Mapping[str, Any],
         find: Find,
         refused: Callable[[], Iterable[Mapping[str, Any]]] | None = None,
+        mark: str = "",
     ) -> None:
         assert definition.submit is not None
         assert definition.submit.upload is not None
@@ -56,6 +58,7 @@ class Account:
         self._names = names
         self._find = find
         self._refused = refused
+        self._mark = mark
         self._unsent: set[int] = set()
         self._gone = bytearray()
         self._found: set[int | None] = set()
@@ -112,7 +115,8 @@ class Account:
                     yield Reject("local", event.key, event.number, event.reason, event.record)
                 elif isinstance(event, JobEnd):
                     self.sent = event.records
-                    if opened.piece is not None and event.mark != opened.piece.mark:
+                    mark = self._mark or (event.mark if opened.piece is None else opened.piece.mark)
+                    if event.mark != mark:
                         raise SourceChangedError(
                             f"{opened.reader.name} is not what it was when the job was sent, so that nobody "
                             "can tell which of its records were refused. Let it stay as it is until the job "
@@ -170,11 +174,12 @@ def account_of(
     names: Mapping[str, Any],
     find: Find,
     refused: Callable[[], Iterable[Mapping[str, Any]]],
+    mark: str = "",
 ) -> Account | None:
     """Return the account of a job, see :class:`Account`; None: it was given no records."""
     if definition.submit is None or definition.submit.upload is None:
         return None
-    return Account(definition, names, find, refused)
+    return Account(definition, names, find, refused, mark)
 
 
 def _names_one(sections: Iterable[Any], upload: Upload) -> bool:

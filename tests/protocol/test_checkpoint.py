@@ -33,6 +33,7 @@ FULL = Checkpoint(
         not_before=3.5,
         no_data=True,
         outcome=Outcome("failed", [], raw_status="bad", captures={"a": [1]}),
+        mark="m1",
     ),
     deadline=3600.0,
     next_poll_at=20.0,

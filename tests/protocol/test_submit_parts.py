@@ -127,6 +127,7 @@ def test_every_part_is_sent_once_and_in_order_and_then_the_job_is_started() -> N
     assert isinstance(finish, Finish)
     assert finish.submission is not None
     assert finish.submission.id == "7"
+    assert drive.stored[-1]["submission"]["mark"] == finish.submission.mark == "m1"
     assert "upload" not in drive.stored[-1]
 
 

@@ -13,7 +13,7 @@ from airflow_asyncjob.errors import SourceChangedError
 from airflow_asyncjob.results.rejects import Reject
 from airflow_asyncjob.transport.upload import local_source
 from airflow_asyncjob.uploads import account as account_module
-from airflow_asyncjob.uploads import pieces_of
+from airflow_asyncjob.uploads import pieces_of, plan_upload
 from airflow_asyncjob.uploads.account import Account
 from tests.uploads.given import written
 
@@ -22,7 +22,11 @@ REJECTS: dict[str, Any] = {"request": {"url": "/r"}, "key": "email", "index": "r
 
 
 def account(
-    source: Any, refused: list[dict[str, Any]] | None = None, rejects: Any = None, **upload: Any
+    source: Any,
+    refused: list[dict[str, Any]] | None = None,
+    rejects: Any = None,
+    mark: str = "",
+    **upload: Any,
 ) -> Account:
     section = {"source": "{{ inputs.people }}", "key": "email", "required": "email", **upload}
     steps = [{"name": "send", "each": "{{ parts }}", "request": {"url": "/x", "part": True}}]
@@ -35,7 +39,7 @@ def account(
         },
         partial=True,
     )
-    return Account(job, {"inputs": {"people": source}}, local_source, lambda: refused or [])
+    return Account(job, {"inputs": {"people": source}}, local_source, lambda: refused or [], mark)
 
 
 def entry(number: int | None = None, key: str | None = None) -> Reject:
@@ -134,3 +138,15 @@ def test_a_piece_has_its_own_numbers(tmp_path: Path) -> None:
     written(tmp_path / "people.csv", [{"email": "new", "age": 1}, *PEOPLE[1:4], *PEOPLE])
     with pytest.raises(SourceChangedError, match="is not what it was when the job was sent"):
         list(account(pieces[1], **upload).before())
+
+
+def test_a_file_that_changed_after_it_was_sent_is_not_counted(tmp_path: Path) -> None:
+    path = written(tmp_path / "people.csv", PEOPLE)
+    upload = account(path)._upload
+    mark = plan_upload(upload, {"inputs": {"people": path}}, local_source).mark
+    same = account(path, mark=mark)
+    assert told(same.before()) == []
+    assert same.sent == 8
+    written(tmp_path / "people.csv", [*PEOPLE, {"email": "new", "age": 1}])
+    with pytest.raises(SourceChangedError, match="is not what it was when the job was sent"):
+        list(account(path, mark=mark).before())
