@@ -136,13 +136,15 @@ class Submitting(Steps):
         assert self._leg is not None
         assert self._reading is not None
         facts, leg = self._facts, self._leg
+        skipped = leg.empty
         facts.step_captures = dict(self._reading.kept or {})
         if leg.ends_step:
             facts.step, facts.item = leg.follows, 0
         else:
             facts.item += 1
         facts.unsure, facts.tries = False, 0
-        facts.not_before = None if self._reading.wait is None else self._now + self._reading.wait
+        if not skipped:  # which asked nobody: what the step before it was told holds on
+            facts.not_before = None if self._reading.wait is None else self._now + self._reading.wait
         self._refreshed = False
         self._refusals = self._reading.refusals
 

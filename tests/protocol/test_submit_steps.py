@@ -182,6 +182,13 @@ def test_a_retry_after_of_a_step_is_waited_out_before_the_next_and_is_stored() -
     assert later.wait().until == NOW + 120
 
 
+def test_a_step_that_sends_nothing_keeps_the_retry_after_of_the_one_before_it() -> None:
+    slow = answer(201, {"id": 7, "parts": [], "upload": {"url": "x"}}, {"retry-after": "120"})
+    drive = submitting().tell_all(S, slow, S, W, S)
+    skipped = next(stored for stored in drive.stored if stored.get("step") == "start")
+    assert skipped["not_before"] == NOW + 120
+
+
 def test_a_retry_after_that_is_longer_than_the_job_may_wait_ends_it_after_the_step() -> None:
     never = answer(201, {"id": 7, "parts": [], "upload": {"url": "x"}}, {"retry-after": "99999"})
     drive = submitting().tell_all(S, never, S)
