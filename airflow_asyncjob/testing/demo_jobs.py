@@ -133,7 +133,7 @@ _ALL = (
         "generic",
         "orders",
         variables={"orders_folder": "{folder}"},
-        run={"logical_date": "2026-03-02T00:00:00Z"},  # its end: the interval is the day before
+        run={"logical_date": "2026-02-03T00:00:00Z"},  # its end: the interval is the day before
         records=8,
     ),
     Demo(
