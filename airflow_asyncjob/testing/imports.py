@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 from airflow_asyncjob.testing.api import Received, Reply, json_reply
 from airflow_asyncjob.testing.plan import Plan
-from airflow_asyncjob.testing.reading import json_body
+from airflow_asyncjob.testing.reading import json_body, media_type
 from airflow_asyncjob.testing.records import Records, Refused
 
 __all__ = ["Import", "Imports"]
@@ -111,7 +111,7 @@ def _records_of(request: Received) -> Iterator[Mapping[str, Any]]:
     :raises ValueError: it is not.
     :raises LookupError: it is of none of the types that are known.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = media_type(request)
     text = request.body.decode("utf-8")
     if kind == "application/json":
         given = json.loads(text)
