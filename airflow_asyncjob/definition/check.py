@@ -13,7 +13,14 @@ from pydantic import BaseModel
 
 from airflow_asyncjob.definition import places
 from airflow_asyncjob.definition.check_upload import UploadChecker
-from airflow_asyncjob.definition.checker import check_record_syntax, listed, mapping, texts_at, uses
+from airflow_asyncjob.definition.checker import (
+    check_record_syntax,
+    check_regex,
+    listed,
+    mapping,
+    texts_at,
+    uses,
+)
 from airflow_asyncjob.definition.models.extractor import long_form
 from airflow_asyncjob.definition.models.joblist import LISTED
 from airflow_asyncjob.definition.models.records import RECORD_FORMATS
@@ -96,6 +103,8 @@ class _Sections(UploadChecker):
         place = places.SUBMIT_REQUEST
         if submit.get("upload") is not None:
             place = places.with_upload(place)
+        if mapping(self._data.get("status")).get("webhook") is not None:
+            place = places.with_callback(place)
         self._upload(submit)
         files, request = places.of_files(place), mapping(submit.get("request"))
         seen = places.with_part(place) if request.get("part") is True else place
@@ -107,6 +116,10 @@ class _Sections(UploadChecker):
             for position, step in enumerate(listed(submit["steps"])):
                 self._one_key_each(step, (*path, position, "request"))
         self._captured(submit, ("submit",), template, answer)
+        requests = [request, *(mapping(step).get("request") for step in listed(submit.get("steps")))]
+        if submit.get("idempotency") is True and not any(uses(one, "idempotency_key") for one in requests):
+            said = "no request of the submit has {{ idempotency_key }}, by which the API could know it again"
+            self._problem(("submit", "idempotency"), said)
         known = (*known, *mapping(submit.get("capture")))
         template, answer = (places.knowing(p, known) for p in (places.SUBMIT_ID, places.LATER_ANSWER))
         self._extractor(submit.get("id"), ("submit", "id"), template, answer)
@@ -131,8 +144,32 @@ class _Sections(UploadChecker):
         self._rules(status.get("rules"), ("status", "rules"), places.LATER_ANSWER)
         request = mapping(status.get("request"))
         self._body_is_read(status, ("status",), _READ_IN_THE_ANSWER, request, ("status", "request"))
+        self._webhook(mapping(status.get("webhook")))
         if status.get("from") == "submit":
             self._body_is_read(status, ("status",), _READ_IN_THE_ANSWER, *self._last_of_submit())
+
+    def _webhook(self, webhook: Mapping[str, Any]) -> None:
+        """Check what is read of an event, and that each event can be told to be the API's."""
+        here = ("status", "webhook")
+        self._read(webhook.get("id"), (*here, "id"), places.EVENT)
+        if mapping(long_form(webhook.get("id"))).get("code"):
+            self._problem((*here, "id"), "code is that of an answer, and an event has none; give a path")
+        if isinstance(webhook.get("when"), str):
+            self._inspected(webhook["when"], (*here, "when"), places.EVENT, expression=True)
+        auth = mapping(webhook.get("auth"))
+        for field in ("header", "timestamp"):
+            self._syntax(check_regex, mapping(auth.get(field)).get("regex"), (*here, "auth", field, "regex"))
+        signed = auth.get("signed")
+        self._template(signed, (*here, "auth", "signed"), places.SIGNED)
+        for name in ("body", "timestamp"):
+            if not uses(signed or "{{ body }}", name) and (name == "body" or auth.get("timestamp")):
+                said = f"{{{{ {name} }}}} is not in it, so that anybody could change the {name}"
+                self._problem((*here, "auth", "signed"), said)
+        if webhook and "submit" in self._data and not uses(self._data["submit"], "callback_url"):
+            for field, what in (("id", "which job an event is about"), ("auth", "that the API sent it")):
+                if webhook.get(field) is None:
+                    said = f"required: {what}, since `submit` does not send {{{{ callback_url }}}}"
+                    self._problem((*here, field), said)
 
     def _read(self, extractor: Any, path: Path, answer: Place = places.LATER_ANSWER) -> None:
         """Check an extractor that has to read something of the answer."""

@@ -14,7 +14,16 @@ from airflow_asyncjob.definition.render import HEADER_NAME
 from airflow_asyncjob.definition.templates import Inspection, inspect, is_template, whole_name
 from airflow_asyncjob.errors import DefinitionError
 
-__all__ = ["Checker", "check_path", "check_record_syntax", "listed", "mapping", "texts_at", "uses"]
+__all__ = [
+    "Checker",
+    "check_path",
+    "check_record_syntax",
+    "check_regex",
+    "listed",
+    "mapping",
+    "texts_at",
+    "uses",
+]
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)")
@@ -216,7 +225,7 @@ class Checker:
         if isinstance(extractor.get("expr"), str):
             self._inspected(extractor["expr"], (*path, "expr"), answer, expression=True)
         self._syntax(check_path, extractor.get("path"), path if short else (*path, "path"))
-        self._syntax(_check_regex, extractor.get("regex"), (*path, "regex"))
+        self._syntax(check_regex, extractor.get("regex"), (*path, "regex"))
         header = extractor.get("header")
         if isinstance(header, str) and not HEADER_NAME.fullmatch(header):
             self._problem((*path, "header"), f"{shown(header)} is not the name of a header")
@@ -339,7 +348,11 @@ def check_record_syntax(path: str) -> None:
     check_record_path(path)
 
 
-def _check_regex(regex: str) -> None:
+def check_regex(regex: str) -> None:
+    """Check a regular expression.
+
+    :raises DefinitionError: it is none.
+    """
     try:
         re.compile(regex)
     except (re.error, RecursionError, OverflowError) as error:

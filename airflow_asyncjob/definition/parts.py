@@ -20,7 +20,7 @@ class PartInfo:
     :param last: whether it is the last one.
     :param count: how many parts there are.
     :param sha256: of the body, in hex.
-    :param md5: of the body, in base64 (RFC 1864).
+    :param md5: of the body, in base64 (RFC 1864); empty where no request names it.
     :param position: where the source goes on with its first record: ``[offset, records to pass over, number
         of the next record]``; only the uploads know what the offset counts.
     """

@@ -15,6 +15,7 @@ __all__ = [
     "knowing",
     "of_files",
     "refusal",
+    "with_callback",
     "with_item",
     "with_part",
     "with_upload",
@@ -61,6 +62,8 @@ LIST_PAGE = Place((*LIST_REQUEST.names, *PAGE_NAMES), "a page of the list of job
 PAGE_ANSWER = Place(FIRST_ANSWER.names, "a page")
 LIST_ANSWER = Place(FIRST_ANSWER.names, "the list of jobs")
 LATER_ANSWER = Place(EXPR_NAMES, "an answer")
+EVENT = Place(("headers", "body"), "the event of a webhook")
+SIGNED = Place(("body", "timestamp", "headers"), "what is signed of an event")
 
 
 def without(place: Place, name: str) -> Place:
@@ -77,6 +80,11 @@ def knowing(place: Place, captures: Iterable[str]) -> Place:
 def with_item(place: Place) -> Place:
     """Return a place inside of a step with ``each``."""
     return replace(place, names=(*place.names, "item"))
+
+
+def with_callback(place: Place) -> Place:
+    """Return a place in a submit of a definition with a webhook."""
+    return replace(place, names=(*place.names, "callback_url"))
 
 
 def with_part(place: Place) -> Place:
@@ -107,7 +115,7 @@ _NOT_YET = {
     "download_target": "the target is known in result.request only",
     "idempotency_key": "only the submit knows it; keep it with submit.capture, such as {key: '{{ "
     "idempotency_key }}'}",
-    "callback_url": "there is one with a webhook only",
+    "callback_url": "there is one in the submit of a definition with `status.webhook` only",
     "part": "there is one in the request that sends a part of `submit.upload` only",
     "parts": "it stands alone, as each: '{{ parts }}' of a step of a submit with `upload`",
     "upload": "it is known in the requests of a submit with `upload` only",

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from airflow_asyncjob.definition.models.auth import Auth
 from airflow_asyncjob.definition.models.base import Model, mistakes
+from airflow_asyncjob.definition.models.cancel import Cancel
 from airflow_asyncjob.definition.models.inputs import Input
 from airflow_asyncjob.definition.models.joblist import JobList
 from airflow_asyncjob.definition.models.limits import Limits
@@ -56,10 +57,9 @@ class JobModel(Model):
     submit: Submit | None = Field(default=None, description="Creates the job.")
     status: Status | None = Field(default=None, description="Asks how the job is doing.")
     result: Result | None = Field(default=None, description="Downloads what the job made.")
-    cancel: Request | None = Field(
+    cancel: Cancel | None = Field(
         default=None,
-        description="Stops the job: on timeout, when the waiting task is marked failed, and when a new "
-        "submission "
+        description="Stops the job: on timeout, when its task is marked failed, and when a new submission "
         "replaces it.",
     )
     delete: Request | None = Field(

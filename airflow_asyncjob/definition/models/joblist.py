@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from airflow_asyncjob.definition.models.base import Model
+from airflow_asyncjob.definition.models.base import Duration, Model
 from airflow_asyncjob.definition.models.extractor import ExtractorField
 from airflow_asyncjob.definition.models.paginate import Paginate
 from airflow_asyncjob.definition.models.request import Request
@@ -35,7 +35,13 @@ class JobList(Model):
     marker: ExtractorField | None = Field(
         default=None,
         description="In a job of the list: the mark that the submit gave it, such as its idempotency key "
-        "or a tag, which tells whose job it is.",
+        "or a tag, which tells whose job it is. Where the submit has {{ idempotency_key }} (in a name, say) "
+        "and the API no idempotency of its own, a submit whose answer was lost is looked for in the list by "
+        "it, and submitted again only when it is not there.",
+    )
+    settle: Duration = Field(
+        default=30.0,
+        description="How long after the end of a submit its job may still be missing in the list.",
     )
     paginate: Paginate | None = Field(
         default=None, description="How the list goes on in further pages; null: it is one answer."

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, StrictBool, model_validator
+from pydantic import Field, StrictBool, StrictInt, model_validator
 
 from airflow_asyncjob.definition.models.base import mistakes
 from airflow_asyncjob.definition.models.extractor import ExtractorField
@@ -52,6 +52,12 @@ class Result(Records):
     )
     paginate: Paginate | None = Field(
         default=None, description="How each target goes on in further pages; null: it is one answer."
+    )
+
+    preview_rows: Annotated[StrictInt, Field(ge=0, le=100)] = Field(
+        default=0,
+        description="So many of the first rows are kept in Airflow's database, for the tab of the task; 0: "
+        "none, since they may be data of people. A raw result has none.",
     )
 
     rejects: Rejects | None = Field(

@@ -10,6 +10,7 @@ from airflow_asyncjob.definition.models.base import Duration, Model, PositiveDur
 from airflow_asyncjob.definition.models.extractor import ExtractorField
 from airflow_asyncjob.definition.models.request import Request
 from airflow_asyncjob.definition.models.rules import STATES, State, StatusRule
+from airflow_asyncjob.definition.models.webhook import Webhook
 from airflow_asyncjob.definition.problems import kind_of, shown
 
 __all__ = ["Log", "Scalar", "Status", "StatusValues"]
@@ -176,6 +177,11 @@ class Status(Model):
     poll_error_budget: StrictInt = Field(
         default=10, ge=0, description="How many polls in a row may fail before the task gives up."
     )
+    webhook: Webhook | None = Field(
+        default=None,
+        description="The API says by itself when a job has ended; in Airflow a deferred task then polls at "
+        "once, and less often meanwhile.",
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Status:
@@ -250,4 +256,7 @@ class Status(Model):
                     f"{self.longest_wait:g} s is shorter than `poll_wait` ({self.poll_wait:g} s)",
                 )
             )
+        if self.webhook is not None and (self.webhook.poll_wait or self.poll_wait) < self.poll_wait:
+            said = f"{self.webhook.poll_wait:g} s is shorter than `poll_wait` ({self.poll_wait:g} s)"
+            found.append(("webhook.poll_wait", f"{said}: with events there is less to ask"))
         return found

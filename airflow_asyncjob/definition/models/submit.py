@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, StrictBool, model_validator
 
 from airflow_asyncjob.definition.models.base import Model, mistakes
 from airflow_asyncjob.definition.models.extractor import ExtractorField
@@ -42,11 +42,17 @@ class Submit(Model):
         description="Records that are sent, cut into parts: by the step with each: '{{ parts }}' and part: "
         "true, or where there are no steps by the request.",
     )
+    idempotency: StrictBool | None = Field(
+        default=None,
+        description="Whether the API makes no second job of a submit that comes again with the same "
+        "{{ idempotency_key }}; null: it does where a request has the key, unless list.marker reads the key: "
+        "then the list is asked for the job.",
+    )
     on_uncertain: Literal["resubmit", "fail"] = Field(
         default="resubmit",
-        description="A submit whose answer was lost, on an API without an idempotency key: whether the "
-        "retry of the "
-        "task submits again (a job may exist twice) or fails (a person must look).",
+        description="A submit whose answer was lost, on an API without an idempotency key and without a list "
+        "that tells: whether the retry of the task submits again (a job may exist twice) or fails (a person "
+        "must look).",
     )
 
     @model_validator(mode="before")
@@ -83,6 +89,11 @@ class Submit(Model):
         if self.request is not None:
             return (self.request,)
         return tuple(step.request for step in self.steps or ())
+
+    @property
+    def names_md5(self) -> bool:
+        """Whether a request may name the MD5 of its part: the word stands somewhere in the submit."""
+        return "md5" in self.model_dump_json()
 
 
 def _posted(request: Any) -> Any:
