@@ -7,7 +7,8 @@ phase          last thing known for sure               the next process
 =============  ======================================  ====================================================
 (none)         nothing was sent                        submits
 ``idle``       nothing that was sent was accepted      submits, not before ``not_before``
-``intent``     a submit may have been accepted         same key again where the request has one; else as
+``intent``     a submit may have been accepted         same key again where the API knows it; else asks the
+                                                       API's list for the job, where that can tell; else as
                                                        ``on_uncertain`` says: submits again, and says so, or
                                                        stops
 ``submitted``  the job exists                          polls, not before ``next_poll_at``
@@ -55,6 +56,9 @@ class Cut(Model):
     mark: str = Field(description="Fingerprint of the source and of how it is cut.")
     parts: int = Field(ge=0, description="How many parts there are.")
     records: int = Field(ge=0, description="How many records are in them.")
+    rejected: int | None = Field(
+        None, ge=0, description="How many records of the source are in none; null: not known."
+    )
 
 
 class Checkpoint(Model):
@@ -80,6 +84,14 @@ class Checkpoint(Model):
         0, ge=0, description="Submits (or, once it is to be stopped, cancels) that did not work so far."
     )
     not_before: float | None = Field(None, description="The API's last Retry-After.")
+    settled_at: float | None = Field(
+        None,
+        description="Of a submit whose outcome is not known, where the API's list can tell: from when on the "
+        "list is believed when it does not have the job.",
+    )
+    list_answered: bool = Field(
+        False, description="Of the same: whether the list has answered since, so that the API works again."
+    )
     step: str = Field(
         "", description="Name of the step of the submit that comes next; empty: the first, or there are none."
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from airflow_asyncjob.definition.extract import View, extract
+from airflow_asyncjob.definition.job import AsyncJob
 from airflow_asyncjob.definition.models.extractor import Extractor
 from airflow_asyncjob.definition.models.request import Request
 from airflow_asyncjob.definition.models.steps import Step
@@ -24,6 +25,7 @@ __all__ = [
     "called",
     "captured",
     "done_before",
+    "findable",
     "items_of",
     "known_step",
     "leg_of",
@@ -219,19 +221,38 @@ def items_of(each: str, names: Mapping[str, Any], where: str) -> Sequence[Any]:
     return items
 
 
-def repeatable(submit: Submit, facts: Facts) -> bool:
+def repeatable(definition: AsyncJob, facts: Facts) -> bool:
     """Return whether the request that comes next may be sent again when nobody knows what came of it.
 
-    It may when it carries the idempotency key. A step may besides when its method says so; and ``again`` of a
-    step has the last word.
+    It may when it carries the idempotency key, and the API heeds it (``submit.idempotency``). A step may
+    besides when its method says so; and ``again`` of a step has the last word.
     """
+    submit = definition.submit
+    assert submit is not None
     number = known_step(submit, facts.step)
     request = submit.requests[number]
     if submit.steps is not None and submit.steps[number].again is not None:
         return submit.steps[number].again is True
     if submit.steps is not None and request.method in _IDEMPOTENT:
         return True
-    return bool(facts.key) and uses_name(request, "idempotency_key")
+    known = submit.idempotency is not False and not findable(definition, facts)
+    return known and bool(facts.key) and uses_name(request, "idempotency_key")
+
+
+def findable(definition: AsyncJob, facts: Facts) -> bool:
+    """Return whether the API's list shows what the request that comes next has made, by our own mark.
+
+    That is the first request with the idempotency key in it, where the list reads a mark of each job: a later
+    step with the key makes nothing that the list would not show before. An API that knows the key by itself
+    (``submit.idempotency``) needs no look.
+    """
+    submit, listed = definition.submit, definition.list
+    if submit is None or listed is None or listed.marker is None or submit.idempotency or not facts.key:
+        return False
+    marking = [uses_name(request, "idempotency_key") for request in submit.requests]
+    number = known_step(submit, facts.step)
+    single = submit.steps is None or submit.steps[number].each is None
+    return single and any(marking) and marking.index(True) == number
 
 
 def why_repeatable(submit: Submit, facts: Facts) -> str:

@@ -36,6 +36,8 @@ __all__ = [
     "mute",
     "no_target_found",
     "no_tries_left",
+    "not_adopted",
+    "not_sought",
     "not_started",
     "not_stopped",
     "not_the_same",
@@ -140,6 +142,35 @@ def barred(definition: AsyncJob, facts: Facts) -> UncertainError:
         f"{earlier}{_called(definition)} was sent, or was about to be, and nobody knows "
         "whether the API accepted it. Nothing is sent again (on_uncertain: fail): look at the API for the "
         "job. If there is none, submit anew (clear the submit task).",
+        may_resubmit=False,
+    )
+
+
+def not_sought(definition: AsyncJob, facts: Facts, error: AsyncJobError) -> UncertainError:
+    """Return the error for a list that could tell whether a submit was accepted, and cannot be read.
+
+    :param error: what the look at the list ended with.
+    """
+    again = (
+        "A retry of the task asks the list again" if error.retryable else "Correct list, and clear the task"
+    )
+    return UncertainError(
+        f"It is not known whether the {called(definition.submit, facts)} was accepted, and the API's list of "
+        f"jobs, which could tell, cannot be read: {error.message.rstrip('.')}. Nothing is sent again (as it "
+        f"would be where there is no list). {again}.",
+        may_resubmit=error.retryable,
+    )
+
+
+def not_adopted(facts: Facts, job_id: str, error: AsyncJobError) -> UncertainError:
+    """Return the error for a step that was done, as the list says, without what the steps after it need.
+
+    :param job_id: of the job that the list has.
+    """
+    return UncertainError(
+        f"The API's list has the job {shown(job_id)}, which is marked {facts.key!r}, so that nothing is sent "
+        f"again; what the next steps need cannot be read in the list: {error.message.rstrip('.')}. Look at "
+        "the job, carry it on by hand (submission_id) or remove it, and then clear the task.",
         may_resubmit=False,
     )
 

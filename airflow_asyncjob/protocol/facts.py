@@ -20,6 +20,9 @@ class Facts:
 
     :param begun: ``submitted_at``, or the start of this process where the clock stands before it.
     :param unsure: a submit, or a step of one, was sent whose outcome is not known.
+    :param settled_at: from when on the list is believed when it does not have the job that an uncertain
+        submit may have made.
+    :param list_answered: whether the list has answered since that submit.
     :param plan: the parts of the upload, as this process cut them; None: not yet, or nothing is uploaded.
     :param late: failed looks since the deadline.
     :param kinds: the kinds of answers of the failed polls in a row.
@@ -38,6 +41,8 @@ class Facts:
     tries: int = 0
     unsure: bool = False
     not_before: float | None = None
+    settled_at: float | None = None
+    list_answered: bool = False
     step: str = ""
     item: int = 0
     step_captures: dict[str, Any] = field(default_factory=dict)
@@ -73,6 +78,8 @@ class Facts:
             tries=checkpoint.tries,
             unsure=checkpoint.phase == "intent",
             not_before=checkpoint.not_before,
+            settled_at=checkpoint.settled_at,
+            list_answered=checkpoint.list_answered,
             step=checkpoint.step,
             item=checkpoint.item,
             step_captures=dict(checkpoint.step_captures),
@@ -100,6 +107,7 @@ class Facts:
         self.begun -= seconds
         self.since = _moved(self.since, seconds)
         self.not_before = _moved(self.not_before, seconds)
+        self.settled_at = _moved(self.settled_at, seconds)
         self.deadline = _moved(self.deadline, seconds)
         self.next_poll_at = _moved(self.next_poll_at, seconds)
         self.last_poll_at = _moved(self.last_poll_at, seconds)
@@ -114,6 +122,8 @@ class Facts:
             since=self.since,
             tries=self.tries,
             not_before=self.not_before,
+            settled_at=self.settled_at,
+            list_answered=self.list_answered,
             step=self.step,
             item=self.item,
             step_captures=self.step_captures,

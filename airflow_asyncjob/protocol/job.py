@@ -52,6 +52,7 @@ _HEARD_ALTHOUGH_STOPPED: Mapping[Phase, frozenset[Verdict]] = {
     Phase.SUBMIT: frozenset(
         {Verdict.ACCEPTED, Verdict.STEPPED, Verdict.UNSURE, Verdict.ILLEGIBLE, Verdict.REFUSED}
     ),
+    Phase.SEARCH: frozenset({Verdict.ACCEPTED, Verdict.STEPPED}),
     Phase.RECORD_SUBMISSION: frozenset({Verdict.NOTHING, Verdict.EARLY}),
     Phase.POLL: frozenset({Verdict.ENDED, Verdict.VANISHED, Verdict.GONE}),
 }
@@ -259,6 +260,8 @@ class Job(Submitting):
     # Verdicts -----------------------------------------------------------------------------------------------
 
     def _judge(self, event: Event) -> Verdict:
+        if self.phase is Phase.SEARCH:
+            return self._judge_search(event)
         if isinstance(event, Stored):
             self._stored = None if self._storing is None else comparable(self._storing)
             self._refusals = None

@@ -26,7 +26,14 @@ LATE_LOOKS = 3
 
 
 def judge_submit(
-    reading: Reading, *, keyed: bool, tries_left: int, until: float, latest: float, refreshed: bool
+    reading: Reading,
+    *,
+    keyed: bool,
+    tries_left: int,
+    until: float,
+    latest: float,
+    refreshed: bool,
+    findable: bool = False,
 ) -> Verdict:
     """Return what the answer to a submit means.
 
@@ -35,8 +42,11 @@ def judge_submit(
     :param until: when the next one could be sent, seconds since the epoch.
     :param latest: how long this job may wait to be accepted, seconds since the epoch.
     :param refreshed: the credentials were fetched again already.
+    :param findable: the API's list shows whether the job was made.
     """
     match reading.answer:
+        case Answer.GARBLED | Answer.UNSETTLED if findable and not keyed:
+            return Verdict.SOUGHT if until <= latest else Verdict.FORBIDDEN
         case Answer.GOOD:
             return Verdict.STEPPED if reading.submission is None else Verdict.ACCEPTED
         case Answer.DENIED:

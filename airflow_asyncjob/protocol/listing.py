@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_asyncjob.definition.extract import MISSING, View, extract, find
+from airflow_asyncjob.definition.extract import MISSING, Headers, View, extract, find
 from airflow_asyncjob.definition.job import AsyncJob
 from airflow_asyncjob.definition.models.extractor import Extractor
 from airflow_asyncjob.definition.models.joblist import JobList
@@ -49,6 +49,8 @@ from airflow_asyncjob.protocol.waits import retry_after
 
 __all__ = ["ListedJob", "Listing"]
 
+_NO_VIEW = View(200, Headers({}), None, "")
+
 
 @dataclass(frozen=True)
 class ListedJob:
@@ -60,6 +62,7 @@ class ListedJob:
     :param submitted_at: as the API writes it; None: it does not.
     :param message: the API's message; None: there is none.
     :param marker: what the submit marked it with; None: nothing.
+    :param view: what the list says of it, to read more of it.
     """
 
     id: str
@@ -68,6 +71,7 @@ class ListedJob:
     submitted_at: Any = None
     message: Any = None
     marker: Any = None
+    view: View = field(default=_NO_VIEW, repr=False, compare=False)
 
 
 class Listing(Fetching):
@@ -140,11 +144,18 @@ class Listing(Fetching):
         self._refreshed, self._tries = False, 0
         return Verdict.OPEN if self._more else Verdict.WHOLE
 
+    def _kept(self, found: list[ListedJob]) -> list[ListedJob]:
+        """Return the jobs of a page that are wanted."""
+        return found
+
+    def _cut(self, limit: int) -> None:
+        del self.jobs[limit:]
+
     def _turned(self, response: Response, found: list[ListedJob]) -> bool:
         """Keep the jobs of a page; return whether another page is to be asked for."""
-        self.jobs += found
+        self.jobs += self._kept(found)
         if self._limit is not None and len(self.jobs) >= self._limit:
-            del self.jobs[self._limit :]
+            self._cut(self._limit)
             return False
         if self._pages is None:
             return False
@@ -211,4 +222,5 @@ def _job(definition: AsyncJob, section: JobList, view: View, number: int) -> Lis
         submitted_at=read("submitted_at"),
         message=read("message"),
         marker=read("marker"),
+        view=view,
     )

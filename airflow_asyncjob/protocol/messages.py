@@ -32,6 +32,7 @@ __all__ = [
     "Refreshed",
     "Responded",
     "Response",
+    "Resume",
     "Send",
     "Store",
     "Stored",
@@ -158,6 +159,9 @@ class Submission:
         it did not, or was not asked. Waiting for the job then ends at once, without a request.
     :param mark: fingerprint of the records that were sent with it; empty: none were. It tells later whether
         their source is still what it was.
+    :param records: how many records those were.
+    :param left_out: how many records of the source were not sent, since they cannot be mapped or are too
+        large; None: not known.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
@@ -169,6 +173,8 @@ class Submission:
     no_data: bool = False
     outcome: Outcome | None = None
     mark: str = ""
+    records: int = 0
+    left_out: int | None = None
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Submission:
@@ -201,11 +207,24 @@ class Submission:
         if self.outcome is not None:
             plain["outcome"] = self.outcome.to_dict()
         if self.mark:
-            plain["mark"] = self.mark
+            plain |= {"mark": self.mark, "records": self.records, "left_out": self.left_out}
         return plain
 
 
 # Commands ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Resume:
+    """Where a body that broke off goes on (RFC 9110, sections 13.1.5 and 14.2).
+
+    :param at: the first byte that is wanted, from 0, as bytes come from the network (Content-Encoding not
+        undone).
+    :param validator: what the API said the body is: a strong ETag with its quotes, or a Last-Modified.
+    """
+
+    at: int
+    validator: str
 
 
 @dataclass(frozen=True)
@@ -231,6 +250,7 @@ class Send:
         other answer the bounded body is read as well.
     :param secret: where in the answer a download target lies that nobody may see (``result.secret``); None:
         there is none.
+    :param resume: ask for the rest of a body only, if it is still the same; None: for all of it.
     """
 
     purpose: Purpose
@@ -240,6 +260,7 @@ class Send:
     where: str = "request"
     step: str = ""
     secret: Extractor | None = None
+    resume: Resume | None = None
 
 
 @dataclass(frozen=True)
@@ -263,10 +284,13 @@ class Refresh:
 class Receive:
     """Hand the body of the open answer on, piece by piece. Answer: ``BodyEnded`` or ``BodyBroken``.
 
-    :param again: pieces of an earlier try were handed on; whoever took them starts from nothing.
+    :param again: pieces of an earlier try were handed on.
+    :param goes_on: this body begins where the one before it broke off. Else it begins at its start, and what
+        was handed on before is compared.
     """
 
     again: bool
+    goes_on: bool = False
 
 
 @dataclass(frozen=True)
@@ -333,7 +357,12 @@ class Refreshed:
 
 @dataclass(frozen=True)
 class BodyEnded:
-    """The body was handed on to its last byte, and is as long as was announced."""
+    """The body was handed on to its last byte, and is as long as was announced.
+
+    :param received: as of :class:`BodyBroken`.
+    """
+
+    received: int | None = None
 
 
 @dataclass(frozen=True)
@@ -342,10 +371,13 @@ class BodyBroken:
 
     :param sent: method and URL for people, secrets removed.
     :param detail: what happened, with the bytes received and announced, for people.
+    :param received: bytes of the body that came, from its first one on, as they came from the network, all of
+        them handed on; None: they were damaged, or nobody counted.
     """
 
     sent: str
     detail: str
+    received: int | None = None
 
 
 Event = Stored | Planned | Responded | Failed | Woken | Refreshed | BodyEnded | BodyBroken

@@ -20,11 +20,13 @@ class Plan:
 
     :param names: the template names that its source and its envelope see.
     :param anew: nothing of this submission was sent before: what is kept of an earlier one can go.
+    :param md5: a request names the MD5 of its part.
     """
 
     upload: Upload
     names: Mapping[str, Any]
     anew: bool = True
+    md5: bool = False
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,7 @@ class Steps(Machine):
         self._storing = plain
         return Store(plain, self._refusals)
 
-    _enter_record_intent = _enter_record_pause = _record
+    _enter_record_pause = _record
     _enter_record_step = _enter_record_submission = _record
 
     def _enter_record_next(self) -> Command | Verdict:

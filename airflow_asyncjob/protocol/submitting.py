@@ -9,11 +9,12 @@ from airflow_asyncjob.errors import TemplateError
 from airflow_asyncjob.protocol import endings
 from airflow_asyncjob.protocol.answers import Answer, Reading, failure
 from airflow_asyncjob.protocol.checkpoint import Cut
-from airflow_asyncjob.protocol.course import Leg, called, done_before, leg_of, repeatable, why_repeatable
+from airflow_asyncjob.protocol.course import called, done_before, leg_of, why_repeatable
 from airflow_asyncjob.protocol.judge import judge_submit
 from airflow_asyncjob.protocol.messages import Command, Failed, Purpose, Responded, Send
 from airflow_asyncjob.protocol.parts import Plan, Planned
-from airflow_asyncjob.protocol.steps import Steps, pause_of
+from airflow_asyncjob.protocol.seeking import Seeking
+from airflow_asyncjob.protocol.steps import pause_of
 from airflow_asyncjob.protocol.submit import read_submit
 from airflow_asyncjob.protocol.targets import secret_place
 from airflow_asyncjob.protocol.transitions import Phase, Verdict
@@ -23,7 +24,7 @@ __all__ = ["Submitting"]
 _MAYBE_ACCEPTED = (Answer.UNSETTLED, Answer.GARBLED, Answer.NO_MATCH)
 
 
-class Submitting(Steps):
+class Submitting(Seeking):
     """The part of :class:`~airflow_asyncjob.protocol.job.Job` that submits, in one request or by steps.
 
     Before each request an intent is stored that says which one; with it what the ones before it captured.
@@ -31,7 +32,6 @@ class Submitting(Steps):
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
-        self._leg: Leg | None = None
         self._answered = False
 
     def _open_unknown(self) -> Verdict:
@@ -40,20 +40,18 @@ class Submitting(Steps):
             return self._stop_verdict()
         assert submit is not None
         facts.since = self._now if facts.since is None else facts.since
-        if facts.unsure and not self._keyed and submit.on_uncertain == "fail":
+        findable = self._findable and not self._keyed
+        if facts.unsure and not self._keyed and not findable and submit.on_uncertain == "fail":
             return Verdict.BARRED
         if facts.deadline is not None and self._now >= facts.deadline and not facts.unsure:
             return Verdict.OVERDUE
         if facts.not_before is not None and facts.not_before > max(self._latest, self._now):
             return Verdict.FORBIDDEN
+        if facts.unsure and findable:
+            return Verdict.SOUGHT
         if facts.unsure:
             return Verdict.LOST if self._keyed else Verdict.RISKED
         return Verdict.FRESH
-
-    @property
-    def _keyed(self) -> bool:
-        """Whether a repeat of what comes next is harmless: it carries the same key, or its method says so."""
-        return self.definition.submit is not None and repeatable(self.definition.submit, self._facts)
 
     def _stop_verdict(self) -> Verdict:
         if self._facts.submission is not None:
@@ -67,7 +65,7 @@ class Submitting(Steps):
         submit, facts = self.definition.submit, self._facts
         if submit is None or submit.upload is None or facts.plan is not None:
             return Verdict.PLANNED
-        return Plan(submit.upload, self._names, anew=not self._begun)
+        return Plan(submit.upload, self._names, anew=not self._begun, md5=submit.names_md5)
 
     @property
     def _begun(self) -> bool:
@@ -79,7 +77,7 @@ class Submitting(Steps):
         assert submit is not None
         if isinstance(event, Planned):
             plan = event.plan
-            cut = Cut(mark=plan.mark, parts=len(plan.parts), records=plan.records)
+            cut = Cut(mark=plan.mark, parts=len(plan.parts), records=plan.records, rejected=plan.rejected)
             error = endings.not_the_same(submit, facts, cut) if self._begun else None
             error = error or endings.too_many_parts(submit, cut)
             if error is None:
@@ -108,7 +106,12 @@ class Submitting(Steps):
             until=self._until,
             latest=self._latest,
             refreshed=self._refreshed,
+            findable=self._findable,
         )
+
+    def _enter_record_intent(self) -> Command | Verdict:
+        self._expect_answer()
+        return self._record()
 
     def _enter_submit(self) -> Command | Verdict:
         assert self.definition.submit is not None
@@ -142,7 +145,7 @@ class Submitting(Steps):
             facts.step, facts.item = leg.follows, 0
         else:
             facts.item += 1
-        facts.unsure, facts.tries = False, 0
+        facts.unsure, facts.settled_at, facts.tries = False, None, 0
         if not skipped:  # which asked nobody: what the step before it was told holds on
             facts.not_before = None if self._reading.wait is None else self._now + self._reading.wait
         self._refreshed = False
@@ -205,9 +208,11 @@ class Submitting(Steps):
         facts, submission = self._facts, self._reading.submission
         assert submission is not None
         if facts.upload is not None:
-            submission = replace(submission, mark=facts.upload.mark)
+            cut = facts.upload
+            submission = replace(submission, mark=cut.mark, records=cut.records, left_out=cut.rejected)
         facts.submission, facts.begun = submission, submission.submitted_at
         facts.unsure, facts.not_before, facts.since, facts.tries = False, None, None, 0
+        facts.settled_at = None
         facts.forget_steps()
         self._refreshed = False
         self._refusals = self._reading.refusals

@@ -36,6 +36,12 @@ class Phase(enum.StrEnum):
     SUBMIT_PAUSE = "submit_pause"
     RECORD_STEP = "record_step"
     """Storing that a step of the submit is done, and that the next is about to be sent."""
+    RECORD_SEARCH = "record_search"
+    """Storing until when the list is not believed, before the wait for the look at it."""
+    SEARCH_PAUSE = "search_pause"
+    SEARCH = "search"
+    """Looking in the API's list for the job that a submit may have made. The commands are those of the list's
+    own machine, with its own repeats (``LIST_TABLE``)."""
     RECORD_SUBMISSION = "record_submission"
     POLL_PAUSE = "poll_pause"
     POLL = "poll"
@@ -77,6 +83,8 @@ class Verdict(enum.StrEnum):
     """An earlier submit may have been accepted, and the request carries its key: the same again is safe."""
     RISKED = "risked"
     """An earlier submit may have been accepted; the definition takes the risk of a second job."""
+    SOUGHT = "sought"
+    """An earlier submit may have been accepted, and the API's list can tell."""
     BARRED = "barred"
     """An earlier submit may have been accepted; the definition does not take the risk."""
     KNOWN = "known"
@@ -128,6 +136,8 @@ class Verdict(enum.StrEnum):
     """The API wants no request before a time that is later than this job may wait."""
     UNSURE = "unsure"
     """It may have been accepted, and this process must not repeat it."""
+    SETTLED = "settled"
+    """It was certainly not accepted: the list does not have the job, long after the submit."""
     ILLEGIBLE = "illegible"
     """It was accepted, as it seems, and no ID can be read."""
 
@@ -152,7 +162,7 @@ class Verdict(enum.StrEnum):
 
     # Of a download.
     OPEN = "open"
-    """The answer is good, and its body can be read; of a list: there is a further page."""
+    """The answer is good, and its body can be read; of a list: it goes on."""
     WHOLE = "whole"
     """The body (of a list: the last page) was read to its end."""
 
@@ -175,6 +185,10 @@ class Action(enum.StrEnum):
     """Say in the log that a second job may come to be."""
     BAR = "bar"
     """End: an earlier submit may have been accepted."""
+    SAY_SOUGHT = "say_sought"
+    """Say in the log that the list is asked for the job."""
+    SAY_NOT_THERE = "say_not_there"
+    """Say in the log that the list does not have the job, and that it is submitted again."""
     FORBID = "forbid"
     """End: the API asks to wait longer than this job may."""
     COUNT_TRY = "count_try"
@@ -231,6 +245,7 @@ _TABLE: Mapping[Phase, Mapping[Verdict, Step]] = {
         V.FRESH: (P.SUBMIT_PAUSE, A.NOTHING),
         V.LOST: (P.SUBMIT_PAUSE, A.SAY_REPEATED),
         V.RISKED: (P.SUBMIT_PAUSE, A.TAKE_RISK),
+        V.SOUGHT: (P.SEARCH_PAUSE, A.SAY_SOUGHT),
         V.BARRED: (P.RECORD_FAILURE, A.BAR),
         V.FORBIDDEN: (P.RECORD_FAILURE, A.FORBID),
         V.KNOWN: (P.FINISHED, A.NOTHING),
@@ -258,6 +273,7 @@ _TABLE: Mapping[Phase, Mapping[Verdict, Step]] = {
         V.ACCEPTED: (P.RECORD_SUBMISSION, A.KEEP_SUBMISSION),
         V.STEPPED: (P.RECORD_STEP, A.KEEP_STEP),
         V.AGAIN: (P.RECORD_PAUSE, A.COUNT_TRY),
+        V.SOUGHT: (P.RECORD_SEARCH, A.COUNT_TRY),
         V.EXHAUSTED: (P.RECORD_FAILURE, A.FAIL_TRIES),
         V.FORBIDDEN: (P.RECORD_FAILURE, A.FORBID),
         V.UNSURE: (P.RECORD_FAILURE, A.FAIL),
@@ -272,6 +288,26 @@ _TABLE: Mapping[Phase, Mapping[Verdict, Step]] = {
     },
     P.RECORD_PAUSE: {**_NOT_SUBMITTED, V.STORED: (P.SUBMIT_PAUSE, A.NOTHING)},
     P.SUBMIT_PAUSE: {**_NOT_SUBMITTED, V.WOKEN: (P.PLAN, A.NOTHING)},
+    # Look for a job whose submit had no answer. The list may lag, and a request may still be on its way: that
+    # the job is not there counts only after a time.
+    P.RECORD_SEARCH: {
+        V.STOP_UNSURE: _NOT_SUBMITTED[V.STOP_UNSURE],
+        V.STORED: (P.SEARCH_PAUSE, A.SAY_SOUGHT),
+    },
+    P.SEARCH_PAUSE: {
+        V.STOP_UNSURE: _NOT_SUBMITTED[V.STOP_UNSURE],
+        V.WOKEN: (P.SEARCH, A.NOTHING),
+    },
+    P.SEARCH: {
+        V.STOP_UNSURE: _NOT_SUBMITTED[V.STOP_UNSURE],
+        V.OPEN: (P.SEARCH, A.NOTHING),
+        V.ACCEPTED: (P.RECORD_SUBMISSION, A.KEEP_SUBMISSION),
+        V.STEPPED: (P.RECORD_STEP, A.KEEP_STEP),
+        V.AGAIN: (P.SEARCH_PAUSE, A.NOTHING),
+        V.SETTLED: (P.SUBMIT_PAUSE, A.SAY_NOT_THERE),
+        V.EXHAUSTED: (P.RECORD_FAILURE, A.FAIL_TRIES),
+        V.REFUSED: (P.RECORD_FAILURE, A.FAIL),
+    },
     P.RECORD_STEP: {
         V.STOP_UNSURE: _NOT_SUBMITTED[V.STOP_UNSURE],
         V.STORED: (P.SUBMIT_PAUSE, A.NOTHING),
