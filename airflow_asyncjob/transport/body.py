@@ -25,6 +25,7 @@ class BodyReader:
         self._decoder = decoder_for(head.headers.get("content-encoding", ""))
         self._pieces: list[bytes] = []
         self._raw = 0
+        self._sound = True
         self.size = 0
         """Decoded bytes so far."""
         self.over = head.status_code < 400 and (announced_length(head) or 0) > limit
@@ -45,7 +46,14 @@ class BodyReader:
 
         :raises BadContentError: the encoded body ends before its end.
         """
+        self._sound = False
         self._decoder.end()
+        self._sound = True
+
+    @property
+    def received(self) -> int | None:
+        """Bytes of a download as they came from the network, all of them decoded; None: one could not be."""
+        return self._raw if self._sound else None
 
     @property
     def body(self) -> bytes:
@@ -54,9 +62,12 @@ class BodyReader:
 
     def pieces(self, raw: bytes) -> Iterator[bytes]:
         """Yield what bytes of a download decode to, without collecting them and without a bound."""
+        self._sound = False
         for piece in self._decoder.feed(raw):
             self.size += len(piece)
             yield piece
+        self._raw += len(raw)
+        self._sound = True
 
 
 def announced_length(head: httpx.Response) -> int | None:

@@ -99,11 +99,13 @@ class Wire(Shared):
         return result
 
     @contextmanager
-    def open(self, send: Send) -> Iterator[Streamed]:
+    def open(self, send: Send, before: Streamed | None = None) -> Iterator[Streamed]:
         """Send the request of a download, follow its redirects, and hand over its body as it comes.
 
         A download has no limit as a whole; its head has ``limits.exchange_timeout``, each piece
         ``limits.read_timeout``.
+
+        :param before: what broke off, where ``send.resume`` asks for the rest of it.
         """
         desk = self._taken()
         if isinstance(send.request.auth, RequestAuth):
@@ -113,10 +115,10 @@ class Wire(Shared):
                 refused = desk.refused(desk.out.refusal(send, error), send)
                 yield Streamed(Opened(refused), None, desk)
                 return
-            with side.open(without_side(send)) as streamed:
+            with side.open(without_side(send), before) as streamed:
                 yield streamed
             return
-        opened, head = self._turn(open_download(desk, send))
+        opened, head = self._turn(open_download(desk, send, before.reader if before else None))
         streamed = Streamed(opened, head, desk)
         try:
             yield streamed

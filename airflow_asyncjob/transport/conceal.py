@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from airflow_asyncjob.errors import AsyncJobError
     from airflow_asyncjob.transport.redact import Redactor
 
-__all__ = ["conceal", "conceal_error"]
+__all__ = ["conceal", "conceal_error", "concealed", "concealed_checkpoint"]
 
 _QUOTED = ("raw_status", "message", "progress", "log")
 
@@ -42,12 +42,29 @@ def conceal(finish: Finish, redactor: Redactor) -> Finish:
 
 
 def _without_secrets(outcome: Outcome, redactor: Redactor) -> Outcome:
-    return replace(outcome, **{name: _concealed(getattr(outcome, name), redactor) for name in _QUOTED})
+    return replace(outcome, **{name: concealed(getattr(outcome, name), redactor) for name in _QUOTED})
 
 
-def _concealed(value: Any, redactor: Redactor) -> Any:
+def concealed_checkpoint(checkpoint: Mapping[str, Any], redactor: Redactor) -> dict[str, Any]:
+    """Return a checkpoint, as ``Checkpoint.to_dict`` gives it, whose outcomes quote no secret.
+
+    Only what people read is changed: a target and captures stay as the API gave them.
+    """
+    safe = dict(checkpoint)
+    if isinstance(safe.get("outcome"), Mapping):
+        quoted = {
+            name: concealed(safe["outcome"][name], redactor) for name in _QUOTED if name in safe["outcome"]
+        }
+        safe["outcome"] = {**safe["outcome"], **quoted}
+    if isinstance(safe.get("submission"), Mapping):
+        safe["submission"] = concealed_checkpoint(safe["submission"], redactor)
+    return safe
+
+
+def concealed(value: Any, redactor: Redactor) -> Any:
+    """Return a JSON value without secrets."""
     if isinstance(value, str):
         return redactor.text(value)
     if isinstance(value, Mapping):
-        return {redactor.text(str(name)): _concealed(item, redactor) for name, item in value.items()}
-    return [_concealed(item, redactor) for item in value] if isinstance(value, list) else value
+        return {redactor.text(str(name)): concealed(item, redactor) for name, item in value.items()}
+    return [concealed(item, redactor) for item in value] if isinstance(value, list) else value

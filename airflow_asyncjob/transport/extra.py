@@ -32,7 +32,12 @@ _SETTINGS = frozenset(
 )
 AUTH_FIELDS = tuple(f"auth_{name}" for name in Auth.model_fields)
 """What the form of a connection of type asyncjob calls the fields of ``auth``."""
-_OURS = frozenset({"headers", "test_path", "region_name", "aws_session_token", "refresh_token"})
+_OURS = frozenset(
+    [
+        *("headers", "test_path", "region_name", "aws_session_token", "refresh_token"),
+        *("webhook_secret", "webhook_public_key", "callback_base_url"),
+    ]
+)
 """Keys of a plain connection that the HTTP provider would send as headers, and that mean something here."""
 _JSON = re.compile(r"\s*[\[{]")
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # a token, RFC 9110 5.6.2

@@ -118,8 +118,12 @@ def ask(desk: Desk, send: Send) -> Generator[Step, Any, Responded | Failed]:
     return event
 
 
-def open_download(desk: Desk, send: Send) -> Generator[Step, Any, Opened]:
-    """Send the request of a download and follow its redirects; the body of a result is left to be read."""
+def open_download(desk: Desk, send: Send, begun: BodyReader | None = None) -> Generator[Step, Any, Opened]:
+    """Send the request of a download and follow its redirects; the body of a result is left to be read.
+
+    :param begun: took the bytes before those that ``send.resume`` asks for; it takes the rest, too, because
+        a Content-Encoding is one from the first byte to the last.
+    """
     try:
         prepared = desk.out.prepare(send)
     except RefusedHereError as error:
@@ -143,9 +147,9 @@ def open_download(desk: Desk, send: Send) -> Generator[Step, Any, Opened]:
             assert exchange.deadline is not None
             exchange = _underway(desk, prepared, exchange.deadline + time.monotonic() - before)
         if 200 <= code <= 299:
-            return Opened(
-                desk.responded(prepared, head, b""), prepared, BodyReader(head, desk.limits.response_bytes)
-            )
+            goes_on = begun if send.resume is not None and code == 206 else None
+            reader = goes_on or BodyReader(head, desk.limits.response_bytes)
+            return Opened(desk.responded(prepared, head, b""), prepared, reader)
         reader = yield from _read(desk, head, exchange)
         yield Close(exchange)
         if not reader.over:

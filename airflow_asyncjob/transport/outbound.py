@@ -54,7 +54,7 @@ __all__ = ["Outbound"]
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _ALL_THAT_FOLLOWS = frozenset(
-    {"accept", "accept-encoding", "accept-language", "cache-control", "user-agent", "range"}
+    {"accept", "accept-encoding", "accept-language", "cache-control", "user-agent", "range", "if-range"}
 )
 _LONGEST_URL = 300
 
@@ -276,6 +276,9 @@ class Outbound:
         headers.update(rendered.headers)
         if send.purpose in (Purpose.POLL, Purpose.LOG):
             headers.setdefault("cache-control", "no-cache")
+        if send.resume is not None:
+            headers.setdefault("range", f"bytes={send.resume.at}-")
+            headers.setdefault("if-range", send.resume.validator)
         return headers
 
     def _auth(self, send: Send, rendered: RenderedRequest, *, own: bool) -> Credentials | None:

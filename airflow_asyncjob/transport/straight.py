@@ -18,7 +18,8 @@ __all__ = ["LARGE", "pieces_of"]
 
 LARGE = 64 * 1024 * 1024
 """From so many bytes on a body is worth its connection, which cannot be used again afterwards."""
-_AT_ONCE = 256 * 1024
+_AT_ONCE = 1024 * 1024
+"""A piece takes the same handing on, whatever its size: with a quarter of it a download cost a fifth more."""
 
 
 def pieces_of(request: httpcore.Request, answer: httpcore.Response) -> Iterator[bytes]:

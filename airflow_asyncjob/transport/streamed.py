@@ -8,6 +8,7 @@ import httpx
 
 from airflow_asyncjob.errors import TruncatedError, UnreadableError
 from airflow_asyncjob.protocol.messages import Responded
+from airflow_asyncjob.transport.body import BodyReader
 from airflow_asyncjob.transport.exchange import Desk
 from airflow_asyncjob.transport.faults import NETWORK_ERRORS
 from airflow_asyncjob.transport.flow import Opened
@@ -27,11 +28,17 @@ class _Streamed:
         self._desk = desk
         self._exchange = Underway(sent=True)
         self._detail = ""
+        self._before = opened.reader.size if opened.reader else 0
 
     @property
     def size(self) -> int:
-        """Bytes of the result read so far, after Content-Encoding."""
-        return self._opened.reader.size if self._opened.reader else 0
+        """Bytes read of this answer so far, after Content-Encoding."""
+        return self._opened.reader.size - self._before if self._opened.reader else 0
+
+    @property
+    def reader(self) -> BodyReader | None:
+        """Takes the bytes; None: there is no result to read."""
+        return self._opened.reader
 
     def _accepted(self) -> bytes | None:
         """Return the body of an error that a rule of the definition accepts as the result: it was read with
@@ -65,9 +72,7 @@ class _Streamed:
         assert prepared is not None
         why = self._desk.why_broken(prepared, error, self._exchange)
         self._detail = f"the body broke off after {self.size:,} bytes: {why}"
-        return TruncatedError(
-            f"{prepared.sent}: {self._detail}. The download has to be repeated from its start"
-        )
+        return TruncatedError(f"{prepared.sent}: {self._detail}")
 
     def note(self) -> None:
         """Note the exchange, with the bytes that were read, in the trace."""
@@ -79,7 +84,7 @@ class Streamed(_Streamed):
     """A download whose head has come."""
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield the result, decoded, in pieces of at most 256 KiB.
+        """Yield the result, decoded, in pieces of at most 1 MiB.
 
         :raises TruncatedError: it breaks off, is shorter than its Content-Length, or is not what its
             Content-Encoding says.

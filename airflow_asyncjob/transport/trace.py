@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
@@ -70,6 +70,11 @@ class Trace:
         self._first: list[Exchange] = []
         self._last: deque[Exchange] = deque(maxlen=limit // 2)
         self._seen = 0
+        self._told: list[Callable[[Exchange], object]] = []
+
+    def follow(self, tell: Callable[[Exchange], object]) -> None:
+        """Have every exchange from now on told as soon as it is noted."""
+        self._told.append(tell)
 
     def __len__(self) -> int:
         return self._seen
@@ -86,6 +91,8 @@ class Trace:
             self._first.append(exchange)
         else:
             self._last.append(exchange)
+        for tell in self._told:
+            tell(exchange)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the trace as a JSON object: version, exchanges, left_out (how many in the middle)."""
