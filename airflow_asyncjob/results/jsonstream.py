@@ -15,7 +15,7 @@ from json import JSONDecodeError
 from typing import Any
 
 from airflow_asyncjob.errors import FormatError, ResultError, TruncatedError
-from airflow_asyncjob.results.jsontext import decoder
+from airflow_asyncjob.results.jsontext import decoder, explained
 from airflow_asyncjob.results.runs import raw_values
 from airflow_asyncjob.results.source import RECORD_LIMIT, Body
 
@@ -104,7 +104,7 @@ class JsonStream:
             except RecursionError:
                 raise self.malformed("it is nested too deep") from None
             except ValueError as error:
-                raise self.malformed(str(error)) from None
+                raise self.malformed(explained(error, self._text[self._at :])) from None
             if fault is None and (end + _TAIL < len(self._text) or self._ended):
                 if _CUT_NUMBER.fullmatch(self._text, end):
                     raise self.cut()

@@ -6,17 +6,19 @@ import json
 import math
 import re
 import secrets
+import sys
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-__all__ = ["decoder", "dumps", "dumps_any", "loads"]
+__all__ = ["decoder", "dumps", "dumps_any", "explained", "loads"]
 
 # The encoder of the standard library cannot write a Decimal as a number. It is written as a string with a
 # mark that nobody can guess (records are hostile input), and the quotes are then removed together with the
 # mark.
 _MARK = secrets.token_hex(16)
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_LONG_NUMBER = re.compile(r'(?:("(?:[^"\\]|\\.)*")\s*:\s*)?-?(\d{4301,})')
 _MARKED = re.compile(f'"{_MARK}([^"]*)"')
 
 
@@ -26,6 +28,22 @@ def decoder(*, exact: bool = True) -> json.JSONDecoder:
     :param exact: numbers with a fraction become ``Decimal``; else floats, which must be finite.
     """
     return json.JSONDecoder(parse_float=Decimal if exact else _finite, parse_constant=_refuse_constant)
+
+
+def explained(error: ValueError, text: str) -> str:
+    """Return why a text was not read, for people.
+
+    Python reads no whole number of more than 4,300 digits, because the time for it grows with their square;
+    its own words speak of an interpreter's setting.
+    """
+    found = _LONG_NUMBER.search(text) if "integer string conversion" in str(error) else None
+    if found is None:
+        return str(error)
+    what = "a whole number" if found[1] is None else f"the field {found[1][:80]}"
+    return (
+        f"{what} has {len(found[2]):,} digits, and at most {sys.get_int_max_str_digits():,} are read: "
+        "such a number has to come as text"
+    )
 
 
 def loads(text: str) -> Any:

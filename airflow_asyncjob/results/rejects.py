@@ -40,7 +40,7 @@ class Reject:
     :param key: what names the record, field by field; None: nothing does.
     :param number: of the record among those of the caller, from 1; None: it is not known.
     :param reason: why; None: only the entry says.
-    :param record: as the caller has it; None: it is not known which.
+    :param record: as the caller has it, mostly a mapping; None: it is not known which, or is null itself.
     :param answer: the API's own entry; None: it was never asked.
     """
 
@@ -48,7 +48,7 @@ class Reject:
     key: Mapping[str, Any] | None = None
     number: int | None = None
     reason: str | None = None
-    record: Mapping[str, Any] | None = None
+    record: Any = None
     answer: Any = None
 
     def to_dict(self) -> dict[str, Any]:

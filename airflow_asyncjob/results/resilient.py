@@ -45,9 +45,9 @@ Observe = Callable[[Command, Event | None], None]
 class ResilientSource:
     """One download that survives broken bodies.
 
-    When a body breaks off, the protocol decides whether and when it is asked for again. Of the new body, the
-    bytes that were handed over before are skipped, and compared by their SHA-256: whoever writes never sees a
-    seam.
+    When a body breaks off, the protocol decides whether and when it is asked for again, and whether from
+    where it broke off. Of a body from its start, the bytes that were handed over before are skipped, and
+    compared by their SHA-256: whoever writes never sees a seam.
 
     :param machine: decides on tries and waits.
     :param received: is told how many bytes have come.
@@ -74,6 +74,7 @@ class ResilientSource:
         self._digest: hashlib._Hash | HashBeside = hashlib.sha256()
         self._taken = 0
         self._response: Response | None = None
+        self._sent = "the download"
         self._pieces = self._driven()
 
     @property
@@ -100,7 +101,7 @@ class ResilientSource:
     @property
     def sent(self) -> str:
         """Method and URL for people, secrets removed."""
-        return "the download" if self._response is None else self._response.sent
+        return self._sent
 
     def hash_with(self, hasher: hashlib._Hash) -> None:
         """Hash on with this from the first piece, which did not come yet."""
@@ -131,6 +132,8 @@ class ResilientSource:
         with ExitStack() as ends, ExitStack() as answer:
             ends.callback(self._end_hash)
             opened: Streamed | None = None
+            broken: Streamed | None = None
+            prefix = self._prefix()
             while True:
                 command = self._machine.next(self._clock())
                 if isinstance(command, Finish):
@@ -143,15 +146,21 @@ class ResilientSource:
                 match command:
                     case Send():
                         answer.close()
-                        opened = answer.enter_context(self._wire.open(command))
+                        opened = answer.enter_context(self._wire.open(command, broken))
                         event = opened.event
                         if isinstance(event, Responded):
-                            self._response = event.response
+                            self._sent = event.response.sent
                     case Receive():
                         assert opened is not None
+                        assert isinstance(opened.event, Responded)
+                        if not command.goes_on:  # whose head may leave out the name
+                            self._response = opened.event.response
                         if not command.again:
                             yield b""
-                        event = yield from self._receive(opened)
+                        if not command.goes_on:
+                            prefix = self._prefix()
+                        broken = opened
+                        event = yield from self._receive(opened, prefix)
                     case Wait():
                         answer.close()
                         event = self._wait(command)
@@ -164,8 +173,10 @@ class ResilientSource:
                 self._observe(command, event)
                 self._machine.tell(event, self._clock())
 
-    def _receive(self, opened: Streamed) -> Generator[bytes, None, BodyEnded | BodyBroken]:
-        seen = _Prefix(self._taken, self._digest.digest(), self._before)
+    def _prefix(self) -> _Prefix:
+        return _Prefix(self._taken, self._digest.digest(), self._before)
+
+    def _receive(self, opened: Streamed, seen: _Prefix) -> Generator[bytes, None, BodyEnded | BodyBroken]:
         try:
             for chunk in opened.chunks():
                 fresh = seen.rest_of(chunk)
@@ -178,18 +189,22 @@ class ResilientSource:
                     yield fresh
             self._digest.digest()  # all of it is hashed now
         except TruncatedError as error:
-            return BodyBroken(self.sent, error.message.removeprefix(f"{self.sent}: "))
+            return BodyBroken(self.sent, error.message.removeprefix(f"{self.sent}: "), _received(opened))
         if seen.differs or seen.missing:
             raise TruncatedError(
                 f"{self.sent}: the body broke off after {self._taken:,} bytes, and when asked for again it "
                 "did not begin with the same bytes: the API changes the result between two downloads. "
                 "Nothing was written. Fetch it again; when it happens each time, ask for a fixed result"
             )
-        return BodyEnded()
+        return BodyEnded(_received(opened))
 
     def _end_hash(self) -> None:
         if isinstance(self._digest, HashBeside):
             self._digest.close()
+
+
+def _received(opened: Streamed) -> int | None:
+    return opened.reader.received if opened.reader else None
 
 
 class _Prefix:

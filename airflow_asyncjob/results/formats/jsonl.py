@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow_asyncjob.errors import FormatError
 from airflow_asyncjob.results.flat import FlatReader
-from airflow_asyncjob.results.jsontext import decoder, dumps
+from airflow_asyncjob.results.jsontext import decoder, dumps, explained
 from airflow_asyncjob.results.runs import Run, decoded, one_by_one, raw_values
 from airflow_asyncjob.results.sink import Writable
 from airflow_asyncjob.results.source import RECORD_LIMIT, Body, Row
@@ -75,7 +75,7 @@ def _document(body: Body, text: bytes, number: int, *, exact: bool, whole: bool)
     except ValueError as error:
         if not whole:
             raise body.truncated(f"record {record} breaks off in line {number}") from None
-        fault = str(error)
+        fault = explained(error, text.decode(errors="replace"))
     raise body.wrong(
         f"record {record} in line {number} is not JSON: {fault}",
         "Each line must be one JSON document; if the whole is one document, set format: json",
