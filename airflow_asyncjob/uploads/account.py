@@ -1,5 +1,6 @@
 """What became of the records that a job was given: which were not sent, which were refused, and which record
-a reject is about. The source is read again for it, so that no record has to be kept meanwhile.
+a reject is about. The source is read again for it, where there is such a record, so that none has to be kept
+meanwhile.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 from airflow_asyncjob.definition.job import AsyncJob
 from airflow_asyncjob.definition.models.upload import Upload
 from airflow_asyncjob.errors import SourceChangedError
+from airflow_asyncjob.protocol.messages import Submission
 from airflow_asyncjob.results.jsontext import dumps
 from airflow_asyncjob.results.rejects import Reject
 from airflow_asyncjob.transport.upload import Find
@@ -37,7 +39,8 @@ class Account:
     :param find: finds files.
     :param refused: returns the records that answers to the upload refused, as
         :mod:`airflow_asyncjob.protocol.refusals` describes them; None: no answer was read for any.
-    :param mark: fingerprint of what was sent, as the submission has it; empty: not known.
+    :param submission: says what was sent. Where it says that nothing was left out, the source is read only if
+        something was refused. None: that is not known.
     """
 
     def __init__(
@@ -46,7 +49,7 @@ class Account:
         names: Mapping[str, Any],
         find: Find,
         refused: Callable[[], Iterable[Mapping[str, Any]]] | None = None,
-        mark: str = "",
+        submission: Submission | None = None,
     ) -> None:
         assert definition.submit is not None
         assert definition.submit.upload is not None
@@ -58,7 +61,8 @@ class Account:
         self._names = names
         self._find = find
         self._refused = refused
-        self._mark = mark
+        self._submission = submission
+        self._read = False
         self._unsent: set[int] = set()
         self._gone = bytearray()
         self._found: set[int | None] = set()
@@ -78,7 +82,10 @@ class Account:
 
         :raises UploadError: the source cannot be read, or is not what it was when it was planned.
         """
-        yield from self._not_sent()
+        if self._submission is not None and self._submission.mark and self._submission.left_out == 0:
+            self.sent = self._submission.records
+        else:
+            yield from self._not_sent()
         self._gone = bytearray(self.sent // 8 + 1)
         if self._refused is not None:
             yield from self.matched(Reject(**entry) for entry in self._refused())
@@ -107,7 +114,9 @@ class Account:
             yield from self._looked_up(held)
 
     def _not_sent(self) -> Iterator[Reject]:
+        self._read = True
         opened = OpenedUpload(self._upload, self._names, self._find)
+        known = self._submission.mark if self._submission else ""
         with explained(opened.given.path):
             for event in opened.events():
                 if isinstance(event, Unsent):
@@ -115,7 +124,7 @@ class Account:
                     yield Reject("local", event.key, event.number, event.reason, event.record)
                 elif isinstance(event, JobEnd):
                     self.sent = event.records
-                    mark = self._mark or (event.mark if opened.piece is None else opened.piece.mark)
+                    mark = known or (event.mark if opened.piece is None else opened.piece.mark)
                     if event.mark != mark:
                         raise SourceChangedError(
                             f"{opened.reader.name} is not what it was when the job was sent, so that nobody "
@@ -154,6 +163,8 @@ class Account:
     def _records(self, keys: Collection[tuple[str, ...]], numbers: Collection[int]) -> Iterator[FoundRecord]:
         if not keys and not numbers:
             return iter(())
+        if not self._read:  # not before: it may have changed, or be gone, and nobody asks for it
+            list(self._not_sent())
         return find_records(
             self._upload, self._names, self._find, keys=keys, numbers=numbers, rejected=self._unsent
         )
@@ -174,12 +185,12 @@ def account_of(
     names: Mapping[str, Any],
     find: Find,
     refused: Callable[[], Iterable[Mapping[str, Any]]],
-    mark: str = "",
+    submission: Submission | None = None,
 ) -> Account | None:
     """Return the account of a job, see :class:`Account`; None: it was given no records."""
     if definition.submit is None or definition.submit.upload is None:
         return None
-    return Account(definition, names, find, refused, mark)
+    return Account(definition, names, find, refused, submission)
 
 
 def _names_one(sections: Iterable[Any], upload: Upload) -> bool:

@@ -39,14 +39,14 @@ class Reject:
     :param number: of the record in the source, from 1.
     :param key: the fields that name it; None: the upload has no key.
     :param reason: why it is not sent.
-    :param record: as the caller has it; None where it is no mapping.
+    :param record: as the caller has it, which may be no mapping.
     :param stage: where it was refused: here.
     """
 
     number: int
     key: dict[str, Any] | None
     reason: str
-    record: Mapping[str, Any] | None
+    record: Any
     stage: str = "local"
 
 
@@ -265,7 +265,7 @@ class RecordCutter:
 def rejected(record: Any, key: Sequence[str], number: int, reason: str) -> Reject:
     """Return a record that is not sent, and what names it."""
     if not isinstance(record, Mapping):
-        return Reject(number, None, reason, None)
+        return Reject(number, None, reason, record)
     return Reject(number, {name: record.get(name) for name in key} if key else None, reason, record)
 
 

@@ -46,7 +46,7 @@ class Uploading:
         """Read the source once, and cut it into parts; why it cannot be cut is a ``Failed``."""
         upload, names, find = command.upload, command.names, self._wire.find
         try:
-            plan = plan_upload(upload, names, find)
+            plan = plan_upload(upload, names, find, md5=command.md5)
         except AsyncJobError as error:
             return Failed(Fault.REFUSED, "", error.message, error)
         self._reader = PartReader(upload, names, find, plan)

@@ -25,11 +25,12 @@ from airflow_asyncjob.uploads.source import explained
 __all__ = ["local_rejects", "pieces_of", "plan_upload"]
 
 
-def plan_upload(upload: Upload, names: Mapping[str, Any], find: Find) -> Plan:
+def plan_upload(upload: Upload, names: Mapping[str, Any], find: Find, *, md5: bool = False) -> Plan:
     """Return how the records of one job are cut into parts. Nothing is kept of them but numbers and hashes.
 
     :param names: that the templates of the source and the envelope see.
     :param find: finds files.
+    :param md5: of each part too; it takes more time than everything else about a body.
     :raises SourceError: the source is not what the definition reads.
     :raises EmptySourceError: it has no records, or none that can be sent.
     :raises RecordError: a record cannot be sent, with ``on_invalid: fail``.
@@ -41,7 +42,7 @@ def plan_upload(upload: Upload, names: Mapping[str, Any], find: Find) -> Plan:
     parts: list[PartInfo] = []
     jobs: list[JobEnd] = []
     refused = _Refused(opened)
-    sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
+    sums = _Sums(md5)
     with explained(opened.given.path):
         for event in opened.events():
             if isinstance(event, Reject):
@@ -51,12 +52,10 @@ def plan_upload(upload: Upload, names: Mapping[str, Any], find: Find) -> Plan:
             elif jobs:
                 continue  # it is more than one job takes: how many jobs, the error is to say
             elif isinstance(event, PartEnd):
-                encoded = base64.b64encode(md5.digest()).decode()
-                parts.append(_info(event, len(parts) + 1, sha256.hexdigest(), encoded))
-                sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
+                parts.append(_info(event, len(parts) + 1, sums))
+                sums = _Sums(md5)
             else:
-                sha256.update(event)
-                md5.update(event)
+                sums.add(event)
     job = jobs[0]
     if opened.piece is not None and (len(jobs) > 1 or job.mark != opened.piece.mark):
         raise SourceChangedError(
@@ -116,6 +115,30 @@ def local_rejects(upload: Upload, names: Mapping[str, Any], find: Find) -> Itera
         yield from (event for event in opened.events() if isinstance(event, Reject))
 
 
+class _Sums:
+    """What tells a body from others."""
+
+    def __init__(self, md5: bool) -> None:
+        self._sha256 = hashlib.sha256()
+        self._md5 = hashlib.md5(usedforsecurity=False) if md5 else None
+
+    def add(self, data: bytes) -> None:
+        """Count more of the body in."""
+        self._sha256.update(data)
+        if self._md5 is not None:
+            self._md5.update(data)
+
+    @property
+    def sha256(self) -> str:
+        """In hex."""
+        return self._sha256.hexdigest()
+
+    @property
+    def md5(self) -> str:
+        """In base64; empty: it is not wanted."""
+        return "" if self._md5 is None else base64.b64encode(self._md5.digest()).decode()
+
+
 class _Refused:
     """Counts the records that are not sent."""
 
@@ -168,7 +191,7 @@ def _check(opened: OpenedUpload, jobs: list[JobEnd], refused: _Refused) -> None:
         )
 
 
-def _info(end: PartEnd, number: int, sha256: str, md5: str) -> PartInfo:
+def _info(end: PartEnd, number: int, sums: _Sums) -> PartInfo:
     return PartInfo(
         number=number,
         first=end.first,
@@ -176,7 +199,7 @@ def _info(end: PartEnd, number: int, sha256: str, md5: str) -> PartInfo:
         bytes=end.bytes,
         last=False,
         count=0,
-        sha256=sha256,
-        md5=md5,
+        sha256=sums.sha256,
+        md5=sums.md5,
         position=end.position,
     )

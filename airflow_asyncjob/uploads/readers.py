@@ -16,6 +16,7 @@ from airflow_asyncjob.results.formats.dialect import Dialect
 from airflow_asyncjob.results.source import RECORD_LIMIT, Body
 from airflow_asyncjob.results.table import require_arrow
 from airflow_asyncjob.transport.upload import Find
+from airflow_asyncjob.uploads.micros import in_micros
 from airflow_asyncjob.uploads.source import (
     Given,
     Position,
@@ -265,6 +266,8 @@ class JsonReader:
     def chunks(self, offset: int, before: int) -> Iterator[Chunk]:
         """Yield the records."""
         with self._text.body() as body:
+            if not body.head:
+                return
             for run in json.read_runs(body, self._path, exact=self._exact):
                 yield Chunk(0, body.records, None, run.values)
                 body.records += run.size
@@ -283,7 +286,9 @@ class ParquetReader:
         with opened(self._source) as file, self._told():
             import pyarrow.parquet as pq
 
-            self.columns: Sequence[str] = tuple(pq.ParquetFile(file).schema_arrow.names)
+            self._empty = not file.read(1)
+            file.seek(0)
+            self.columns: Sequence[str] = () if self._empty else pq.ParquetFile(file).schema_arrow.names
         twice = next((name for name in self.columns if self.columns.count(name) > 1), None)
         if twice is not None:
             raise SourceError(
@@ -298,12 +303,16 @@ class ParquetReader:
         """Yield the records; a place is a row group."""
         import pyarrow.parquet as pq
 
+        if self._empty:
+            return
         with opened(self._source) as opened_file, self._told():
             file = pq.ParquetFile(opened_file)
             for group in range(offset, file.num_row_groups):
                 base = 0
                 for batch in file.iter_batches(_AT_ONCE, row_groups=[group], use_threads=False):
-                    rows = list(zip(*map(_plain_column, batch.columns), strict=True))
+                    whole = in_micros(self.columns, batch.columns, before)
+                    rows = list(zip(*map(_plain_column, whole), strict=True))
+                    before += len(rows)
                     yield Chunk(group, base, self.columns, rows)
                     base += len(rows)
 
@@ -337,10 +346,6 @@ def _plain_column(column: pa.Array) -> list[Any]:
     kind = column.type
     if pa.types.is_dictionary(kind):
         return _plain_column(column.dictionary_decode())
-    if pa.types.is_timestamp(kind) and kind.unit == "ns":
-        column = column.cast(pa.timestamp("us", kind.tz), safe=False)
-    if pa.types.is_duration(kind) and kind.unit == "ns":
-        column = column.cast(pa.duration("us"), safe=False)
     values: list[Any] = column.to_pylist()
     simple = (pa.types.is_string, pa.types.is_large_string, pa.types.is_integer, pa.types.is_boolean)
     return values if any(test(kind) for test in simple) else [_plain(value) for value in values]
