@@ -72,6 +72,7 @@ class _AsyncJobGroup:
         skip_on_no_data: bool = False,
         job_retries: int | None = None,
         job_retry_wait: Any = None,
+        submission_id: Any = None,
         submit: Mapping[str, Any] | None = None,
         wait: Mapping[str, Any] | None = None,
         fetch: Mapping[str, Any] | None = None,
@@ -101,6 +102,9 @@ class _AsyncJobGroup:
             group submits and waits in one task. None: a failed job fails the group.
         :param job_retry_wait: seconds, or text with a unit, between the end of a job that failed and the next
             submit; None: 60 seconds.
+        :param submission_id: the ID of a job that runs already: nothing is submitted, and it is carried on.
+            Templated, such as ``{{ params.submission_id or '' }}``, to give it to one run. Empty or None: the
+            group submits.
         :param submit: further arguments of the submit task alone.
         :param wait: further arguments of the wait task alone, such as ``{"pool": "exports"}``.
         :param fetch: further arguments of the fetch task alone.
@@ -177,6 +181,11 @@ class _Plan:
     def create(self, mapped: Mapping[str, Any] | None = None) -> TaskGroup:
         """Create the group: once, or mapped over these values."""
         mapped = mapped or {}
+        if mapped and self._options["submission_id"] is not None:
+            raise DefinitionError(
+                "submission_id names one job, and expand makes one for each value: all of them would carry "
+                "the same one on. Give it to a group that is not mapped"
+            )
         self._check(mapped)
         group_id: str = self._options["group_id"] or _identifier(self._definition.name)
         tooltip: str = self._options["tooltip"] or self._definition.description
@@ -229,11 +238,13 @@ class _Plan:
         inputs = self._late("inputs", inputs)
         common = {"job": self._definition, "http_conn_id": self._late("http_conn_id", http_conn_id)}
         beside = self._late("destination", destination)
-        refused = {"rejects": beside} if destination is not None and reads_refusals(self._definition) else {}
+        more = {"submission_id": options["submission_id"]}
+        if destination is not None and reads_refusals(self._definition):
+            more["rejects"] = beside
         waited = (
-            self._in_one_task(common, inputs, refused)
+            self._in_one_task(common, inputs, more)
             if self._in_one
-            else self._in_two_tasks(common, inputs, refused)
+            else self._in_two_tasks(common, inputs, more)
         )
         if destination is None:
             return
@@ -249,9 +260,7 @@ class _Plan:
         )
         waited >> fetch
 
-    def _in_one_task(
-        self, common: Mapping[str, Any], inputs: Any, refused: Mapping[str, Any]
-    ) -> BaseOperator:
+    def _in_one_task(self, common: Mapping[str, Any], inputs: Any, more: Mapping[str, Any]) -> BaseOperator:
         options = self._options
         names = ("deferrable", "job_retries", "job_retry_wait")
         given = {name: seconds(options[name]) for name in _TIMES if options[name] is not UNSET}
@@ -261,21 +270,19 @@ class _Plan:
                 {"task_id": "submit", "inputs": inputs, "wait_for_completion": True},
                 {name: options[name] for name in names},
                 {"status": given} if given else None,
-                refused,
+                more,
                 self._task_args,
                 options["submit"],
             )
         )
 
-    def _in_two_tasks(
-        self, common: Mapping[str, Any], inputs: Any, refused: Mapping[str, Any]
-    ) -> BaseOperator:
+    def _in_two_tasks(self, common: Mapping[str, Any], inputs: Any, more: Mapping[str, Any]) -> BaseOperator:
         options = self._options
         submit = AsyncSubmitOperator(
             **_merged(
                 common,
                 {"task_id": "submit", "inputs": inputs, "deferrable": options["deferrable"]},
-                refused,
+                more,
                 self._task_args,
                 options["submit"],
             )

@@ -5,13 +5,30 @@ them.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from airflow.sdk import BaseOperatorLink
+from airflow.sdk.configuration import conf
+
+from airflow_asyncjob.panel import tab_path
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
 
-__all__ = ["RemoteJobLink", "ResultLink"]
+__all__ = ["AsyncJobLink", "RemoteJobLink", "ResultLink"]
+
+
+class AsyncJobLink(BaseOperatorLink):
+    """The task instance's tab "Async job": what was sent, what came back, and how the job goes."""
+
+    name = "Async job"
+    xcom_key = "link_async_job"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
+        """Return the path of the tab. Without a host, because people may reach Airflow by several names."""
+        below = urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("/")
+        index = -1 if ti_key.map_index is None else ti_key.map_index
+        return below + tab_path(ti_key.dag_id, ti_key.run_id, ti_key.task_id, index)
 
 
 class RemoteJobLink(BaseOperatorLink):

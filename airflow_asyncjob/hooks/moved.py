@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_asyncjob.hooks.names import map_index_of
+from airflow_asyncjob.hooks.names import instance_names
 
 __all__ = ["MOVED", "moves", "newer", "note", "noted"]
 
@@ -43,20 +43,11 @@ async def note(ti: Any, checkpoint: Mapping[str, Any]) -> None:
     """
     from airflow.sdk.execution_time.xcom import XCom
 
-    await XCom.aset(MOVED, dict(checkpoint), **_key(ti))
+    await XCom.aset(MOVED, dict(checkpoint), **instance_names(ti))
 
 
 async def noted(ti: Any) -> Any:
     """Return what the XCom holds, from a trigger; None: there is none."""
     from airflow.sdk.execution_time.xcom import XCom
 
-    return await XCom.aget_one(key=MOVED, **_key(ti))
-
-
-def _key(ti: Any) -> dict[str, Any]:
-    return {
-        "dag_id": ti.dag_id,
-        "task_id": ti.task_id,
-        "run_id": ti.run_id,
-        "map_index": map_index_of(ti),
-    }
+    return await XCom.aget_one(key=MOVED, **instance_names(ti))

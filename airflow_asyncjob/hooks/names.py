@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-__all__ = ["idempotency_key", "run_names"]
+__all__ = ["idempotency_key", "instance_names", "map_index_of", "run_names"]
 
 _MOMENTS = ("logical_date", "data_interval_start", "data_interval_end")
 _NAMESPACE = uuid.UUID("6c1d1c3c-6f0e-5d0c-9a57-1b7a5b3ad0a4")
@@ -42,6 +42,16 @@ def run_names(context: Mapping[str, Any]) -> dict[str, Any]:
 def map_index_of(ti: Any) -> int:
     """Return the map index of a task instance; -1 where it is not mapped."""
     return -1 if ti.map_index is None else int(ti.map_index)
+
+
+def instance_names(ti: Any) -> dict[str, Any]:
+    """Return what names a task instance in Airflow's own calls, such as those for XComs."""
+    return {
+        "dag_id": ti.dag_id,
+        "task_id": ti.task_id,
+        "run_id": ti.run_id,
+        "map_index": map_index_of(ti),
+    }
 
 
 def idempotency_key(ti: Any, attempt: int) -> str:

@@ -15,17 +15,20 @@ from airflow_asyncjob.definition.values import from_template
 from airflow_asyncjob.errors import AsyncJobError, InputError, JobTimeoutError, UncertainError
 from airflow_asyncjob.hooks.asyncjob import AsyncJobHook
 from airflow_asyncjob.hooks.definitions import check_inputs, connection_id
+from airflow_asyncjob.hooks.following import Follower
+from airflow_asyncjob.hooks.keeping import WorkerKeeper
 from airflow_asyncjob.hooks.names import map_index_of, run_names
+from airflow_asyncjob.hooks.notes import Notes
 from airflow_asyncjob.hooks.state import Wish
 from airflow_asyncjob.hooks.upstream import unrendered
-from airflow_asyncjob.hooks.worker import Stop
+from airflow_asyncjob.hooks.worker import Stop, narrator_of
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator as Mixed
 
     from airflow_asyncjob.definition import AsyncJob
-    from airflow_asyncjob.protocol import Submission
-    from airflow_asyncjob.transport import Wire
+    from airflow_asyncjob.protocol import Job, Submission
+    from airflow_asyncjob.transport import Narrator, Wire
 else:
     Mixed = object
 
@@ -110,6 +113,8 @@ class JobTask(Mixed):
     inputs: Any
     remote_job_url: str = ""
     result_url: str = ""
+    kind: ClassVar[str]
+    """What the task does with the job, for the UI: ``submit``, ``wait`` or ``fetch``."""
     late_field: ClassVar[str] = ""
     """The template field that sees the job; empty: there is none."""
 
@@ -168,11 +173,39 @@ class JobTask(Mixed):
         from airflow_asyncjob.transport.conceal import conceal_error
 
         with AsyncJobHook(self.http_conn_id).get_conn(self.definition) as wire:
+            if self._keeper is not None:
+                self._keeper.notes.follow(wire)
             try:
                 yield wire
             except AsyncJobError as error:
                 conceal_error(error, wire.redactor)
                 raise
+
+    @contextmanager
+    def _kept(self, context: Mapping[str, Any], *, resumed: bool = False) -> Iterator[WorkerKeeper]:
+        """Keep for the UI what happens in here, and how it ends; see ``airflow_asyncjob.panel``.
+
+        :param resumed: the task was deferred before.
+        """
+        notes = Notes(self.kind, self.definition.to_dict(), self.http_conn_id)
+        keeper = self.__dict__["_keeper_of_run"] = WorkerKeeper(context, notes, self.log, resumed=resumed)
+        with keeper.beside():
+            yield keeper
+
+    @property
+    def _keeper(self) -> WorkerKeeper | None:
+        return cast("WorkerKeeper | None", self.__dict__.get("_keeper_of_run"))
+
+    def _narrator(self, wire: Wire, job: Job, *, leaves: bool = False) -> Narrator | Follower:
+        """Return what writes the task log, and keeps for the UI how far the job is.
+
+        :param leaves: the task leaves its waits to others, and what is kept is written then.
+        """
+        narrator, keeper = narrator_of(wire, self.log.log, job), self._keeper
+        if keeper is None:
+            return narrator
+        write = None if leaves else keeper.write
+        return Follower(narrator, keeper.notes, job, metrics=keeper.metrics, write=write, log=self.log)
 
     @property
     def _stop(self) -> Stop:
@@ -200,6 +233,8 @@ class JobTask(Mixed):
         try:
             url = join_url(wire.settings.base_url, render_url(self.definition.link, known, where="link"))
             self.remote_job_url = wire.redactor.url(str(parse_url(url)))
+            if self._keeper is not None:
+                self._keeper.notes.linked(self.remote_job_url)
         except (AsyncJobError, ValueError) as error:
             self.log.warning("The link to the job cannot be made: %s", error)
 

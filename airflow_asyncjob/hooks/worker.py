@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from airflow_asyncjob.hooks.following import Follower
     from airflow_asyncjob.protocol.machine import Machine
     from airflow_asyncjob.protocol.messages import (
         BodyBroken,
@@ -88,7 +89,7 @@ class WorkerHands:
     def __init__(
         self,
         wire: Wire,
-        narrator: Narrator,
+        narrator: Narrator | Follower,
         *,
         store: Callable[[Mapping[str, Any]], None] | None = None,
         keep_refusals: Callable[[Refusals], None] | None = None,
@@ -116,12 +117,12 @@ class WorkerHands:
         """
         from airflow_asyncjob.protocol.messages import Woken
 
+        self._check_stop()  # first: a task that is ended cannot be deferred any more
         if self._longest_wait is not None and command.until - self._clock() > self._longest_wait:
             raise LongWait(command.until, command.reason)
         while (left := command.until - self._clock()) > 0:
-            self._check_stop()
             time.sleep(min(left, _PIECE))
-        self._check_stop()
+            self._check_stop()
         return Woken()
 
     def store(self, command: Store) -> Stored:
@@ -131,11 +132,12 @@ class WorkerHands:
         """
         from airflow_asyncjob.protocol import is_between_steps
         from airflow_asyncjob.protocol.messages import Stored
+        from airflow_asyncjob.transport.conceal import concealed_checkpoint
 
         if self._keep_refusals is not None and command.refusals is not None:
             self._keep_refusals(command.refusals)
         if self._store is not None:
-            self._store(command.checkpoint)
+            self._store(concealed_checkpoint(command.checkpoint, self._wire.redactor))
         if is_between_steps(command.checkpoint):
             self._check_stop()
         return Stored()

@@ -16,7 +16,8 @@ from airflow_asyncjob.definition.problems import counted
 from airflow_asyncjob.definition.rejects import names_rejects_of_failed
 from airflow_asyncjob.errors import DefinitionError, JobFailedError
 from airflow_asyncjob.hooks.definitions import definition_of
-from airflow_asyncjob.hooks.links import RemoteJobLink, ResultLink
+from airflow_asyncjob.hooks.lineage import Written, report
+from airflow_asyncjob.hooks.links import AsyncJobLink, RemoteJobLink, ResultLink
 from airflow_asyncjob.hooks.storage import destination_of
 from airflow_asyncjob.hooks.task import JobTask, Situation, translated
 from airflow_asyncjob.hooks.upstream import find_waited
@@ -70,7 +71,7 @@ class ResultDownloadOperator(JobTask, BaseOperator):
     :param status: section of a definition, laid over the one of ``job``: how to ask for the status.
     :param format: of the result: ``raw``, ``json``, ``jsonl``, ``csv``, ``tsv`` or ``xml``. ``records_path``,
         ``select``, ``types``, ``snake_case``, ``infer``, ``transform``, ``primary_key``, ``drop_duplicates``,
-        ``encoding``, ``csv``, ``member``, ``paginate``: as in a definition.
+        ``encoding``, ``csv``, ``member``, ``paginate``, ``preview_rows``: as in a definition.
     :param rejects: which records the API refused: a mapping as ``result.rejects`` of a definition. They are
         written beside the destination, as ``NAME.rejects.jsonl``. A job with ``rejects`` and without
         ``endpoint`` (or a ``target``, ``request``, ``steps`` of its definition) has no result of its own.
@@ -81,10 +82,12 @@ class ResultDownloadOperator(JobTask, BaseOperator):
     """
 
     template_fields: Sequence[str] = ("http_conn_id", "inputs", "target", "submission_id", "destination")
+    kind = "fetch"
     late_field = "destination"
     template_fields_renderers: ClassVar[dict[str, str]] = {"inputs": "json"}
-    operator_extra_links = (RemoteJobLink(), ResultLink())
+    operator_extra_links = (AsyncJobLink(), RemoteJobLink(), ResultLink())
     ui_color = "#fcf8e3"
+    _written: Written | None = None
 
     def __init__(
         self,
@@ -125,6 +128,7 @@ class ResultDownloadOperator(JobTask, BaseOperator):
         csv: Any = UNSET,
         member: Any = UNSET,
         paginate: Any = UNSET,
+        preview_rows: Any = UNSET,
         rejects: Any = UNSET,
         on_rejects: Any = UNSET,
         tolerated: Any = UNSET,
@@ -149,14 +153,17 @@ class ResultDownloadOperator(JobTask, BaseOperator):
 
     def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
         """Download, write, and return the manifest."""
-        with translated():
+        with translated(), self._kept(context) as keeper:
             now = self._situation(context)
             submission, status = self._waited(context)
-            if status.get("state") in _WITHOUT_RESULT:
+            ended = str(status["state"]) if status.get("state") in _WITHOUT_RESULT else ""
+            keeper.notes.begin(submission.id or "result", submission, state=ended or "downloading")
+            if ended:
                 self._end_as_the_job(context, now, submission, status)
             targets = _texts(self.target)
             state = str(status.get("state") or ("done" if targets else "no_data"))
             self._skip_without(targets, state)
+            started = time.time()
             with self._open_wire() as wire:
                 self._note_link(wire, now, submission)
                 fresh = self._fresh(now, wire, submission, targets, status)
@@ -165,12 +172,24 @@ class ResultDownloadOperator(JobTask, BaseOperator):
                     targets, state = _texts(fresh.target), fresh.state
                     self._skip_without(targets, state)
                 manifest = self._fetch(now, wire, submission, targets, state)
+                keeper.downloaded(manifest, time.time() - started)
+                assert self.definition.result is not None
+                keeper.write_preview(manifest, self.definition.result.preview_rows)
+                self._written = report(self, context, wire, manifest)
                 self._take_rejects(context, manifest)
                 self._delete(now, wire, submission)
         self._forget_parts(now, submission)
         self.result_url = next(iter(manifest.uris), "")
         self.log.info("Written: %s", _summary(manifest))
         return manifest.to_dict()
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Return what the OpenLineage provider asks for, where it is there; None: nothing was written."""
+        if self._written is None:
+            return None
+        from airflow_asyncjob.hooks.openlineage import lineage_of
+
+        return lineage_of(self._written)
 
     def _late_names(self, context: Mapping[str, Any]) -> dict[str, Any]:
         return {**super()._late_names(context), "submission_id": self._waited(context)[0].id}
@@ -186,8 +205,11 @@ class ResultDownloadOperator(JobTask, BaseOperator):
         captures = status.get("captures") or (submission.captures if submission else {})
         submission_id = str(self.submission_id or (submission.id if submission else ""))
         at = submission.submitted_at if submission else time.time()
-        mark = submission.mark if submission and submission.id == submission_id else ""
-        return Submission(submission_id, at, captures, mark=mark), status
+        waited = Submission(submission_id, at, captures)
+        if submission is None or submission.id != submission_id:
+            return waited, status
+        records, left_out = submission.records, submission.left_out
+        return replace(waited, mark=submission.mark, records=records, left_out=left_out), status
 
     def _skip_without(self, targets: list[str], state: str) -> None:
         if not targets and self.skip_on_no_data and state != "partial":
@@ -256,7 +278,7 @@ class ResultDownloadOperator(JobTask, BaseOperator):
                     {**now.names, "inputs": now.inputs},
                     wire.find,
                     refused.entries,
-                    submission.mark,
+                    submission,
                 ),
             )
         except Stopped:

@@ -22,13 +22,16 @@ from airflow_asyncjob.errors import (
     JobVanishedError,
 )
 from airflow_asyncjob.hooks import state
+from airflow_asyncjob.hooks.callback import callback_names
 from airflow_asyncjob.hooks.definitions import definition_of, job_retries_of
-from airflow_asyncjob.hooks.links import RemoteJobLink, ResultLink
+from airflow_asyncjob.hooks.links import AsyncJobLink, RemoteJobLink, ResultLink
 from airflow_asyncjob.hooks.names import idempotency_key
 from airflow_asyncjob.hooks.task import Situation, translated
 from airflow_asyncjob.hooks.uploads import TaskUpload, check_rejects
 from airflow_asyncjob.hooks.upstream import SUBMISSION, deferring_after, fetching_after, unrendered
 from airflow_asyncjob.hooks.worker import LongWait, Stopped, WorkerHands, narrator_of
+from airflow_asyncjob.operators.adopting import adopted_by_hand
+from airflow_asyncjob.operators.ending import EndedInSubmit
 from airflow_asyncjob.operators.waiting import WaitsForJob
 
 if TYPE_CHECKING:
@@ -51,7 +54,7 @@ class _NextJob(Exception):
     """The job failed, and this try of the task submits another one."""
 
 
-class AsyncSubmitOperator(WaitsForJob, BaseOperator):
+class AsyncSubmitOperator(EndedInSubmit, WaitsForJob, BaseOperator):
     """Submits one job, and returns its ID.
 
     Before the request an intent is stored in the task state store, after it the submission: a retry, also
@@ -99,12 +102,17 @@ class AsyncSubmitOperator(WaitsForJob, BaseOperator):
         refuse is kept beside it until then, as ``NAME.rejects.parts/00001.jsonl``, one file a part. Needed
         where a step of the submit has ``rejects``. Templated; its templates see also ``inputs`` and
         ``map_index``.
+    :param submission_id: the ID of a job that runs already, or a mapping ``{id, submitted_at, captures}``:
+        this task then submits nothing, says so, and the job is carried on (after a disaster, such as a lost
+        database of Airflow). Waits are counted from now where ``submitted_at`` is not known. Empty or None:
+        it submits. Templated, such as ``{{ params.submission_id or '' }}``.
     """
 
-    template_fields: Sequence[str] = ("http_conn_id", "inputs", "rejects")
+    template_fields: Sequence[str] = ("http_conn_id", "inputs", "rejects", "submission_id")
+    kind = "submit"
     late_field = "rejects"
     template_fields_renderers: ClassVar[dict[str, str]] = {"inputs": "json"}
-    operator_extra_links = (RemoteJobLink(), ResultLink())
+    operator_extra_links = (AsyncJobLink(), RemoteJobLink(), ResultLink())
     ui_color = "#d9edf7"
 
     def __init__(
@@ -139,6 +147,7 @@ class AsyncSubmitOperator(WaitsForJob, BaseOperator):
         job_retry_wait: Any = None,
         deferrable: bool = True,
         rejects: Any = None,
+        submission_id: Any = None,
         **kwargs: Any,
     ) -> None:
         given = locals()
@@ -156,13 +165,14 @@ class AsyncSubmitOperator(WaitsForJob, BaseOperator):
         check_rejects(definition, rejects)
         super().__init__(**kwargs)
         self.rejects = rejects
+        self.submission_id = submission_id
         self.wait_for_completion = wait_for_completion
         self.deferrable = deferrable
         self._describe(definition, http_conn_id, inputs)
 
     def execute(self, context: Mapping[str, Any]) -> Any:
         """Submit, or find what an earlier try submitted; return the ID, or the target when it waits."""
-        with translated():
+        with translated(), self._kept(context):
             return self._with_next_jobs(context, partial(self._one_job, context))
 
     def _with_next_jobs(self, context: Mapping[str, Any], step: Callable[[], Any]) -> Any:
@@ -176,6 +186,8 @@ class AsyncSubmitOperator(WaitsForJob, BaseOperator):
     def _one_job(self, context: Mapping[str, Any]) -> Any:
         now = self._situation(context)
         checkpoint, submit_at = self._so_far_submitted(now)
+        if self._keeper is not None:
+            self._keeper.notes.begin(checkpoint.key, checkpoint.submission, state="submitting")
         if checkpoint.submission is None:
             self._refuse_lost_code(context)
         with self._open_wire() as wire:
@@ -227,7 +239,7 @@ class AsyncSubmitOperator(WaitsForJob, BaseOperator):
     ) -> Any:
         """Take what the trigger found out."""
         resume = partial(super().resume_execution, next_method, next_kwargs, context)
-        with translated():
+        with translated(), self._kept(context, resumed=True):
             return self._with_next_jobs(context, resume)
 
     # Submitting
@@ -240,6 +252,11 @@ class AsyncSubmitOperator(WaitsForJob, BaseOperator):
         from airflow_asyncjob.protocol import Checkpoint
 
         found = state.load(now.store, _RECORD, now.wish, self.log)
+        adopted = adopted_by_hand(self.submission_id, found, self.log)
+        if adopted is not None:
+            checkpoint = Checkpoint(phase="submitted", key=idempotency_key(now.ti, 1), submission=adopted)
+            self._keep_submit(now, checkpoint.to_dict())
+            return checkpoint, 0.0
         if found is not None and found.current:
             checkpoint = Checkpoint.from_dict(found.data["checkpoint"])
             if checkpoint.submission is not None:
@@ -261,7 +278,7 @@ class AsyncSubmitOperator(WaitsForJob, BaseOperator):
             self.definition,
             Goal.SUBMITTED,
             inputs=now.inputs,
-            names=now.names,
+            names={**now.names, **callback_names(self.definition, now.names, self.http_conn_id, wire)},
             key=checkpoint.key,
             checkpoint=checkpoint,
             attempt=checkpoint.attempt,
@@ -269,7 +286,7 @@ class AsyncSubmitOperator(WaitsForJob, BaseOperator):
         upload = TaskUpload(wire, self.rejects)
         hands = WorkerHands(
             wire,
-            narrator_of(wire, self.log.log, job),
+            self._narrator(wire, job),
             store=partial(self._keep_submit, now),
             keep_refusals=upload.keep,
             longest_wait=_SLEPT_THROUGH if self.deferrable else None,
@@ -277,6 +294,7 @@ class AsyncSubmitOperator(WaitsForJob, BaseOperator):
         )
         try:
             self._await_next_job(hands, submit_at)
+            self._submitting = True
             with upload:
                 finish = conceal(run(job, hands, plan=upload.plan), wire.redactor)
         except LongWait as wait:
@@ -284,9 +302,12 @@ class AsyncSubmitOperator(WaitsForJob, BaseOperator):
             self._defer_until(wait.until)
         except Stopped:
             raise AirflowException(self._left_undone(job)) from None
+        finally:
+            self._submitting = False
         if finish.submission is None:
             assert finish.error is not None
             raise finish.error
+        self._end_if_marked(now, wire, finish.submission)
         now.ti.xcom_push(SUBMISSION, finish.submission.to_dict())
         return finish.submission
 
@@ -348,6 +369,12 @@ class AsyncSubmitOperator(WaitsForJob, BaseOperator):
                     "The task was cleared between the steps of a submit, and begins with the first again. "
                     "What was done (%s) is left at the API.",
                     done,
+                )
+            elif checkpoint.phase == "intent":
+                self.log.warning(
+                    "The task was cleared while it was not known whether its submit (key %s) was accepted: a "
+                    "job may run at the API beside the new one. Its ID is not known, so it is not cancelled.",
+                    checkpoint.key,
                 )
             return
         self.log.info("The task was cleared: a new job replaces job %s.", old.id)

@@ -5,6 +5,7 @@ it.
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -20,15 +21,18 @@ from airflow.sdk.exceptions import (
 
 from airflow_asyncjob.definition.inputs import without_records
 from airflow_asyncjob.definition.rejects import names_rejects_of_failed
+from airflow_asyncjob.definition.webhook import polled_as_net
 from airflow_asyncjob.errors import DefinitionError
 from airflow_asyncjob.hooks import state
 from airflow_asyncjob.hooks.moved import MOVED, moves, newer
 from airflow_asyncjob.hooks.names import map_index_of
 from airflow_asyncjob.hooks.records import finish_of, status_xcom, submission_of
 from airflow_asyncjob.hooks.state import Wish
-from airflow_asyncjob.hooks.task import JobTask, Situation
+from airflow_asyncjob.hooks.task import Situation
 from airflow_asyncjob.hooks.upstream import STATUS, SUBMISSION
-from airflow_asyncjob.hooks.worker import LongWait, Stopped, WorkerHands, narrator_of
+from airflow_asyncjob.hooks.wake import why_of
+from airflow_asyncjob.hooks.worker import LongWait, Stopped, WorkerHands
+from airflow_asyncjob.operators.ending import CancelsJob
 
 if TYPE_CHECKING:
     from airflow_asyncjob.definition import AsyncJob
@@ -52,7 +56,7 @@ def quiet_seconds() -> float:
     return float(conf.getfloat("workers", "min_heartbeat_interval")) + _SEEN_BY_SCHEDULER
 
 
-class WaitsForJob(JobTask):
+class WaitsForJob(CancelsJob):
     """Mixin of a task that waits for one job and returns its download target.
 
     The job's checkpoint is kept in the task state store under ``asyncjob.wait``: submission, deadline, next
@@ -65,17 +69,26 @@ class WaitsForJob(JobTask):
     mode: str = "poke"
 
     def wait_for_job(
-        self, context: Mapping[str, Any], submission: Submission, *, key: str = "", attempt: int = 1
+        self,
+        context: Mapping[str, Any],
+        submission: Submission,
+        *,
+        key: str = "",
+        attempt: int = 1,
+        at_once: bool = False,
     ) -> Any:
         """Wait for a job from here on, and return its target; leaves by a deferral or reschedule where
         asked to.
 
         :param key: the idempotency key of its submission; empty: it is only attached to.
+        :param at_once: poll now, whenever the next poll is due.
         """
         from airflow_asyncjob.protocol import Goal, Job
 
         now = self._situation(context)
         checkpoint = self._so_far(now, submission, key, attempt)
+        if at_once:
+            checkpoint = checkpoint.model_copy(update={"next_poll_at": time.time()})
         self._keep(now, checkpoint.to_dict())
         job = Job(
             self.definition,
@@ -86,21 +99,34 @@ class WaitsForJob(JobTask):
             checkpoint=checkpoint,
             attempt=checkpoint.attempt,
         )
+        if self._keeper is not None:
+            self._keeper.notes.begin(checkpoint.key or submission.id, submission)
         with self._open_wire() as wire:
             self._note_link(wire, now, submission)
             finish = self._drive(now, job, wire, leave=self.deferrable or self.mode == "reschedule")
+        self._keep_end(finish)
         return self.conclude(context, finish, submission)
 
     def execute_complete(self, context: Mapping[str, Any], event: Mapping[str, Any]) -> Any:
-        """Take what the trigger found out."""
+        """Take what the trigger found out; or, where somebody woke the task, look at the job now."""
+        why = why_of(event)
+        if why is not None:
+            return self._look_now(context, event, why)
         submission, finish = submission_of(event["submission"]), finish_of(event)
         now = self._situation(context)
         if "checkpoint" in event:
             self._keep(now, event["checkpoint"])
+        if self._keeper is not None:
+            self._keeper.resume(submission)
         self._note_link_again(now, submission)
+        self._keep_end(finish)
         if finish.outcome is not None:
             self._say_end(submission, finish.outcome)
         return self.conclude(context, finish, submission)
+
+    def _keep_end(self, finish: Finish) -> None:
+        if self._keeper is not None:
+            self._keeper.ended(finish)
 
     def conclude(self, context: Mapping[str, Any], finish: Finish, submission: Submission) -> Any:
         """Push the XComs and return the target, or raise what Airflow understands."""
@@ -144,18 +170,39 @@ class WaitsForJob(JobTask):
 
         Airflow tells a deferral that timed out nothing of the job, so it is read from the task state store.
         """
-        found = state.load(context["task_state_store"], _RECORD, Wish.of(context["ti"]), self.log)
-        if found is None:
+        checkpoint = self._stored(context)
+        if checkpoint is None:
             raise AirflowException("the trigger did not answer in time, and nothing is stored of the job")
         self.log.warning(
             "The trigger did not answer in time: is a triggerer running? Looking at the job once more."
         )
-        checkpoint = found.data["checkpoint"]
+        return self._carry_on(context, checkpoint)
+
+    def _look_now(self, context: Mapping[str, Any], event: Mapping[str, Any], why: str) -> Any:
+        """Poll once; then it has ended, or the task defers again with the same deadline.
+
+        A trigger's counters end with it: failed polls in a row are counted anew.
+        """
+        checkpoint = self._stored(context) or {"submission": event.get("submission")}
+        if checkpoint.get("submission") is None:
+            raise AirflowException(f"the task was woken ({why}), and nothing is stored of its job")
+        self.log.info("Woken (%s): looking at the job now.", why)
+        return self._carry_on(context, checkpoint, at_once=True)
+
+    def _stored(self, context: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Return the checkpoint that this wait has stored; None: there is none."""
+        found = state.load(context["task_state_store"], _RECORD, Wish.of(context["ti"]), self.log)
+        return None if found is None else found.data["checkpoint"]
+
+    def _carry_on(
+        self, context: Mapping[str, Any], checkpoint: Mapping[str, Any], *, at_once: bool = False
+    ) -> Any:
         return self.wait_for_job(
             context,
             submission_of(checkpoint["submission"]),
             key=checkpoint.get("key", ""),
             attempt=checkpoint.get("attempt", 1),
+            at_once=at_once,
         )
 
     # How far it is
@@ -199,10 +246,10 @@ class WaitsForJob(JobTask):
         """Return the submission of this ID that an earlier try or reschedule of this task noted; None: none
         did.
         """
-        found = state.load(context["task_state_store"], _RECORD, Wish.of(context["ti"]), self.log)
-        if found is None or found.data["checkpoint"].get("submission", {}).get("id") != submission_id:
+        checkpoint = self._stored(context)
+        if checkpoint is None or checkpoint.get("submission", {}).get("id") != submission_id:
             return None
-        return submission_of(found.data["checkpoint"]["submission"])
+        return submission_of(checkpoint["submission"])
 
     # Driving it
     # ---------------------------------------------------------------------------------------------------
@@ -211,7 +258,7 @@ class WaitsForJob(JobTask):
         from airflow_asyncjob.transport import run
         from airflow_asyncjob.transport.conceal import conceal
 
-        narrator = narrator_of(wire, self.log.log, job)
+        narrator = self._narrator(wire, job, leaves=leave)
         hands = WorkerHands(
             wire,
             narrator,
@@ -231,7 +278,7 @@ class WaitsForJob(JobTask):
             raise AirflowRescheduleException(_moment(again)) from None  # type: ignore[no-untyped-call]
         except Stopped:
             narrator.flush()
-            self._cancel_if_failed(now, job, wire)
+            self._cancel_if_marked(now, job, wire)
             raise AirflowException("Airflow ended this task while it waited for the job") from None
 
     def _defer_to_trigger(
@@ -247,6 +294,7 @@ class WaitsForJob(JobTask):
             names=now.names,
             checkpoint=checkpoint,
             quiet=quiet_seconds(),
+            deferral=uuid.uuid4().hex,
         )
         assert job.deadline is not None
         net = max(job.deadline - time.time(), 0.0) + _NET_SECONDS + self._longest_wait
@@ -255,7 +303,7 @@ class WaitsForJob(JobTask):
     @property
     def _longest_wait(self) -> float:
         """Seconds between two polls at most; the last look after the deadline comes no sooner."""
-        status = self.definition.status
+        status = polled_as_net(self.definition).status
         assert status is not None
         return (status.longest_wait or max(status.poll_wait, _NET_SECONDS)) * (1 + status.jitter)
 
@@ -288,19 +336,6 @@ class WaitsForJob(JobTask):
                 "deferrable=False."
             )
 
-    def _cancel_if_failed(self, now: Situation, job: Job, wire: Wire) -> None:
-        """Cancel the remote job when a user marked this task failed; not for a clear or a shutdown."""
-        from airflow_asyncjob.transport import run
-        from airflow_asyncjob.transport.conceal import conceal
-
-        if self.definition.cancel is None or _task_state(now.context) != "failed":
-            return
-        self.log.info("The task was marked failed: cancelling the job.")
-        job.cancel(time.time())
-        finish = conceal(run(job, WorkerHands(wire, narrator_of(wire, self.log.log, job))), wire.redactor)
-        if finish.error is not None:
-            self.log.error("%s", finish.error.message)
-
     # What it says
     # -------------------------------------------------------------------------------------------------
 
@@ -325,16 +360,6 @@ class WaitsForJob(JobTask):
     def _say_partial(self, outcome: Outcome) -> None:
         said = f": {outcome.message}" if outcome.message else ""
         self.log.warning("The job is done in part (%s)%s", outcome.raw_status, said)
-
-
-def _task_state(context: Mapping[str, Any]) -> str | None:
-    ti = context["ti"]
-    map_index = -1 if ti.map_index is None else ti.map_index
-    states = ti.get_task_states(
-        dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], map_index=map_index
-    )
-    found = states.get(ti.run_id, {}).get(ti.task_id if map_index < 0 else f"{ti.task_id}_{map_index}")
-    return None if found is None else str(found)
 
 
 def _moment(seconds: float) -> datetime:

@@ -19,7 +19,7 @@ from airflow.sdk.exceptions import (
 from airflow_asyncjob.definition.flat import STATUS_ARGUMENTS, UNSET
 from airflow_asyncjob.errors import DefinitionError
 from airflow_asyncjob.hooks.definitions import definition_of, either, seconds
-from airflow_asyncjob.hooks.links import RemoteJobLink, ResultLink
+from airflow_asyncjob.hooks.links import AsyncJobLink, RemoteJobLink, ResultLink
 from airflow_asyncjob.hooks.records import submission_given
 from airflow_asyncjob.hooks.task import translated
 from airflow_asyncjob.hooks.upstream import find_submission
@@ -75,8 +75,9 @@ class AsyncStatusSensor(WaitsForJob, BaseSensorOperator):
     """
 
     template_fields: Sequence[str] = ("http_conn_id", "inputs", "submission_id")
+    kind = "wait"
     template_fields_renderers: ClassVar[dict[str, str]] = {"inputs": "json"}
-    operator_extra_links = (RemoteJobLink(), ResultLink())
+    operator_extra_links = (AsyncJobLink(), RemoteJobLink(), ResultLink())
     ui_color = "#dff0d8"
 
     def __init__(
@@ -130,6 +131,7 @@ class AsyncStatusSensor(WaitsForJob, BaseSensorOperator):
         queued: Any = UNSET,
         queue_timeout: Any = UNSET,
         poll_error_budget: Any = UNSET,
+        webhook: Any = UNSET,
         silent_fail: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -158,14 +160,16 @@ class AsyncStatusSensor(WaitsForJob, BaseSensorOperator):
 
     def execute(self, context: Mapping[str, Any]) -> Any:
         """Wait, and return the download target."""
-        return self._softly(lambda: self.wait_for_job(context, self._submission(context)))
+        return self._softly(context, lambda: self.wait_for_job(context, self._submission(context)))
 
     def resume_execution(
         self, next_method: str, next_kwargs: dict[str, Any] | None, context: Mapping[str, Any]
     ) -> Any:
         """Take what the trigger found out."""
         return self._softly(
-            lambda: super(AsyncStatusSensor, self).resume_execution(next_method, next_kwargs, context)
+            context,
+            lambda: super(AsyncStatusSensor, self).resume_execution(next_method, next_kwargs, context),
+            resumed=True,
         )
 
     def _submission(self, context: Mapping[str, Any]) -> Submission:
@@ -186,10 +190,10 @@ class AsyncStatusSensor(WaitsForJob, BaseSensorOperator):
         self.log.info("Job %s was given by hand: its waits are counted from now.", submission_id)
         return Submission(submission_id, time.time())
 
-    def _softly(self, step: Callable[[], Any]) -> Any:
+    def _softly(self, context: Mapping[str, Any], step: Callable[[], Any], *, resumed: bool = False) -> Any:
         """Do a step as Airflow's sensors do: ``soft_fail`` and ``never_fail`` turn failures into skips."""
         try:
-            with translated():
+            with translated(), self._kept(context, resumed=resumed):
                 return step()
         except (AirflowSkipException, AirflowRescheduleException, TaskDeferred):
             raise
