@@ -117,6 +117,17 @@ def get_provider_info() -> dict[str, Any]:
                     "auth_login": _json(
                         "Session: login requests", "A JSON list of steps, as login in a definition."
                     ),
+                    "webhook_secret": _secret(
+                        "Webhooks: secret", "What the API signs its events with, or sends along."
+                    ),
+                    "webhook_public_key": _text(
+                        "Webhooks: public key", "Of an API that signs its events with a private key (ECDSA)."
+                    ),
+                    "callback_base_url": _text(
+                        "Webhooks: public address",
+                        "Where the API reaches Airflow's API server, such as https://airflow.example.com. "
+                        "Empty: [api] base_url.",
+                    ),
                     "test_path": _text(
                         "Path of the connection test",
                         "GET on this path must answer 2xx. Empty: the address itself is asked, and any "
@@ -126,6 +137,7 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "extra-links": [
+            "airflow_asyncjob.hooks.links.AsyncJobLink",
             "airflow_asyncjob.hooks.links.RemoteJobLink",
             "airflow_asyncjob.hooks.links.ResultLink",
         ],
