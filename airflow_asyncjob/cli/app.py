@@ -155,6 +155,13 @@ def run(
     output: OutputOption = Output.TEXT,
     trace: TraceOption = None,
     limit: Annotated[int | None, typer.Option(metavar="N", min=1, help="Write at most N records.")] = None,
+    submission_id: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID",
+            help="Submit nothing: carry on this job, which runs already. Its waits are counted from now.",
+        ),
+    ] = None,
 ) -> int:
     """Drive one job: submit, wait, download.
 
@@ -181,6 +188,7 @@ def run(
             as_json=output is Output.JSON,
             trace=trace,
             limit=limit,
+            submission_id=submission_id,
         )
     )
 

@@ -10,7 +10,7 @@ from airflow_asyncjob.definition import AsyncJob
 from airflow_asyncjob.definition.catalogue import CatalogueWarning
 from airflow_asyncjob.errors import DefinitionError
 
-__all__ = ["load_definition"]
+__all__ = ["check_callback", "load_definition"]
 
 
 def load_definition(source: str) -> AsyncJob:
@@ -42,3 +42,18 @@ def _filled(source: str) -> None:
             for line, word in missing
         ]
         raise DefinitionError("\n".join(lines))
+
+
+def check_callback(definition: AsyncJob) -> None:
+    """Refuse a submit that needs an address of Airflow's API server: nobody listens here.
+
+    :raises DefinitionError: it does.
+    """
+    from airflow_asyncjob.definition.callback import wants_callback
+
+    if wants_callback(definition):
+        raise DefinitionError(
+            "submit: sends {{ callback_url }}, an address of Airflow's API server, and the command line has "
+            "none: nothing was sent. Run this definition in Airflow, or a copy without the address and "
+            "without status.webhook"
+        )

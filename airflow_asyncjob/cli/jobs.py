@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,7 +77,7 @@ def list_jobs(options: JobsOptions) -> int:
             write_trace(options.trace, trace)
         if finish.error is not None:
             raise finish.error
-        jobs = [{name: _safe(value, wire) for name, value in asdict(job).items()} for job in listing.jobs]
+        jobs = [{name: _safe(getattr(job, name), wire) for name in _TOLD} for job in listing.jobs]
     if options.as_json:
         print_json({"jobs": jobs})
     else:
@@ -107,6 +107,7 @@ def _columns(definition: AsyncJob, section: JobList) -> list[str]:
     return ["id", *told, *(["raw_status"] if section.status is not None else []), *read]
 
 
+_TOLD = ("id", "state", "raw_status", "submitted_at", "message", "marker")
 _TITLES = {"raw_status": "status", "submitted_at": "submitted at"}
 
 

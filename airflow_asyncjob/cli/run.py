@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_asyncjob.cli.connection import check_address, check_others, connection_settings, other_connection
-from airflow_asyncjob.cli.definitions import load_definition
+from airflow_asyncjob.cli.definitions import check_callback, load_definition
 from airflow_asyncjob.cli.given import given_inputs, read_files
 from airflow_asyncjob.cli.hands import CommandLineHands
 from airflow_asyncjob.cli.interrupts import AnswerTimeout, Interrupted, Interrupts
@@ -32,7 +32,7 @@ from airflow_asyncjob.definition import AsyncJob
 from airflow_asyncjob.definition.inputs import resolve_inputs
 from airflow_asyncjob.definition.problems import counted
 from airflow_asyncjob.definition.rejects import names_rejects_of_failed, with_rejects
-from airflow_asyncjob.errors import AsyncJobError, JobError, UnreadableError
+from airflow_asyncjob.errors import AsyncJobError, DefinitionError, JobError, UnreadableError
 from airflow_asyncjob.protocol import Failed, Goal, Job, Outcome, Plan, Planned, Submission
 from airflow_asyncjob.results.fetch import fetch_result
 from airflow_asyncjob.results.fresh import fresh_outcome
@@ -64,6 +64,7 @@ class RunOptions:
     as_json: bool = False
     trace: Path | None = None
     limit: int | None = None
+    submission_id: str | None = None
 
 
 def run_job(options: RunOptions) -> int:
@@ -72,6 +73,7 @@ def run_job(options: RunOptions) -> int:
     :raises AsyncJobError: before anything was sent: the definition, an option or the connection is wrong.
     """
     definition = with_rejects(load_definition(options.definition))
+    check_callback(definition)
     inputs = resolve_inputs(
         definition, read_files(definition, given_inputs(options.set_inputs)), from_text=True
     )
@@ -89,6 +91,11 @@ def run_job(options: RunOptions) -> int:
         names = run_names(definition.name, datetime.now(UTC))
         jobs = inputs_of_jobs(definition, inputs, names, wire.find)
         runs = [_Run(options, definition, inputs, names, wire)]
+        if len(jobs) > 1 and options.submission_id is not None:
+            raise DefinitionError(
+                f"--submission-id names one job, and these inputs make {len(jobs)}; give the records of that "
+                "one"
+            )
         if len(jobs) > 1:
             places = [numbered(options.destination, number) for number in range(1, len(jobs) + 1)]
             runs = [
@@ -194,7 +201,9 @@ class _Run:
         self.ended = False
         self.lines: list[str] = []
         self.refused: dict[int, Sequence[Mapping[str, Any]]] = {}
-        self.job = self._job(Goal.ENDED, key=str(uuid.uuid4()))
+        known = options.submission_id
+        adopted = None if known is None else Submission(known, time.time())
+        self.job = self._job(Goal.ENDED, key=str(uuid.uuid4()), submission=adopted)
 
     def _job(self, goal: Goal, *, key: str = "", submission: Submission | None = None) -> Job:
         return Job(
@@ -311,7 +320,6 @@ class _Run:
         narrator = Narrator(lambda level, text: self.progress.line(self.safe(text)))
         outcome = self._fresh(outcome)
         names, refused = {**self.names, "inputs": self.inputs}, self.refused
-        mark = self.submission.mark if self.submission else ""
 
         def write(to: str | None, output_format: str | None = None) -> Manifest:
             return fetch_result(
@@ -329,7 +337,11 @@ class _Run:
                 observe=narrator.observe,
                 received=self._received(outcome.target),
                 account=account_of(
-                    self.definition, names, self.wire.find, lambda: chain(*refused.values()), mark
+                    self.definition,
+                    names,
+                    self.wire.find,
+                    lambda: chain(*refused.values()),
+                    self.submission,
                 ),
             )
 
