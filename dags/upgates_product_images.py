@@ -1,7 +1,9 @@
 """Images of one product of an UpGates shop: the shop fetches them, and tells what became of each.
 
 Connection ``upgates``: type HTTP, host the address of the shop's API, login the API login, password the API
-key. It needs no more to run, also against ``python -m airflow_asyncjob.testing serve upgates``.
+key; with ``webhook_secret`` in Extra, the shop's signature key, its webhook ``job:finished`` is believed, and
+ends the wait at once: register it at the shop as https://AIRFLOW/asyncjob/webhooks/upgates. It needs no more
+to run, also against ``python -m airflow_asyncjob.testing serve upgates``.
 Params ``guid`` and ``images``: the product, and its images, 100 at most.
 Variable ``images_folder``: where the shop's answer goes; else /tmp/images.
 """
