@@ -31,13 +31,15 @@ class AirflowApiError(RuntimeError):
 
 
 class AirflowApi:
-    """An Airflow 3 REST API whose simple auth manager takes everybody for an admin.
+    """An Airflow 3 REST API with the simple auth manager.
 
     :param url: where the API server answers, without a path.
+    :param login: user name and password of who asks; None: it takes everybody for an admin.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, login: tuple[str, str] | None = None) -> None:
         self.url = url
+        self._login = login
         self._client = httpx.Client(base_url=url, timeout=60)
         self._token: str | None = None
 
@@ -56,14 +58,14 @@ class AirflowApi:
     ) -> Any:
         """Send one request and return the JSON of its answer, None when that is empty.
 
-        :param path: ``/api/v2/...`` or shorter, without that prefix: ``/dags``.
+        :param path: ``/api/v2/...`` or shorter, without that prefix: ``/dags``; or ``/asyncjob/...``.
         A 500 is asked again for a while: on SQLite writers in the API server give up on one another.
 
         :raises AirflowApiError: for any answer but 2xx.
         """
         if self._token is None:
-            self._token = self._client.get("/auth/token").raise_for_status().json()["access_token"]
-        full_path = path if path.startswith("/api/") else f"/api/v2{path}"
+            self._token = self._new_token()
+        full_path = path if path.startswith(("/api/", "/asyncjob/")) else f"/api/v2{path}"
         for pause in (*_AFTER_500, None):
             response = self._client.request(
                 method,
@@ -80,6 +82,14 @@ class AirflowApi:
                 f"{method} {full_path}: {response.status_code} {response.text[:500]}", response.status_code
             )
         return response.json() if response.content else None
+
+    def _new_token(self) -> str:
+        if self._login is None:
+            answer = self._client.get("/auth/token")
+        else:
+            username, password = self._login
+            answer = self._client.post("/auth/token", json={"username": username, "password": password})
+        return str(answer.raise_for_status().json()["access_token"])
 
     def wait_until(
         self,

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, ClassVar, Literal
 from airflow_asyncjob.testing.clock import Clock
 from airflow_asyncjob.testing.ledger import Purpose
 from airflow_asyncjob.testing.records import Records
+from airflow_asyncjob.testing.webhooks import Webhooks
 
 __all__ = ["Api", "FileStore", "Host", "Received", "Reply", "Route", "json_reply"]
 
@@ -64,6 +65,7 @@ class Reply:
     """One answer.
 
     :param body: bytes, or a file that is sent in pieces.
+    :param part: first byte and number of bytes of it that are sent; None: all.
     :param job_id: the job that it is about.
     :param created: the request created that job.
     """
@@ -73,6 +75,17 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     job_id: str | None = None
     created: bool = False
+    part: tuple[int, int] | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of the body that are sent."""
+        return self.whole if self.part is None else self.part[1]
+
+    @property
+    def whole(self) -> int:
+        """Bytes of the whole body."""
+        return self.body.stat().st_size if isinstance(self.body, Path) else len(self.body)
 
 
 @dataclass(frozen=True)
@@ -131,6 +144,7 @@ class Api(ABC):
         self.files = files
         self.options = options
         self.records = Records()
+        self.webhooks = Webhooks(clock)
         self.url = ""
         self.files_url = ""
 

@@ -27,7 +27,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from airflow_asyncjob.testing import FakeJobServer, check_contacts
-from airflow_asyncjob.testing.demo_jobs import demonstrate, demos_text, find_demo
+from airflow_asyncjob.testing.demo_jobs import DEMOS, demonstrate, demos_text, find_demo, run_and_check
 from airflow_asyncjob.testing.demo_story import DemoError, Story, show_logs, stay, watch_run
 from airflow_asyncjob.testing.ledger import Purpose
 from airflow_asyncjob.testing.local_airflow import LocalAirflow
@@ -36,6 +36,7 @@ from airflow_asyncjob.testing.processes import StartError, free_port
 __all__ = ["main"]
 
 DAG_ID = "sendgrid_contacts_export"
+SECOND = DEMOS["upgates_product_images"]
 CONTACTS = 200_000
 EXPORT_SECONDS = 32.0
 """How long the export takes: longer than the definition's initial wait, so that one poll finds it pending."""
@@ -99,17 +100,21 @@ def _only_one(folder: Path) -> Iterator[Path]:
 
 def _demonstrate(story: Story, folder: Path, dags: Path, keep_open: bool) -> None:
     story.title("A job server and a real Airflow")
-    with FakeJobServer("sendgrid", contacts=CONTACTS, files=2, seconds=EXPORT_SECONDS) as server:
+    with (
+        FakeJobServer("sendgrid", contacts=CONTACTS, files=2, seconds=EXPORT_SECONDS) as server,
+        SECOND.server() as shop,
+    ):
         story.say(
             "job server",
             f"{server.url} behaves as SendGrid's contacts export: {CONTACTS:,} contacts, "
             f"2 files, ready {EXPORT_SECONDS:g} s after the request",
         )
+        variables = {"contacts_folder": str(folder / "contacts"), **SECOND.prepare(folder / "data")}
         airflow = LocalAirflow(
             folder / "airflow",
             dags,
-            connections={"sendgrid": server.connection},
-            env={"AIRFLOW_VAR_CONTACTS_FOLDER": str(folder / "contacts")},
+            connections={"sendgrid": server.connection, SECOND.conn_id: shop.connection},
+            env={f"AIRFLOW_VAR_{key.upper()}": value for key, value in variables.items()},
             port=free_port(8080),
         )
         story.say("Airflow", "starts: API server, scheduler, triggerer, DAG processor; SQLite; LocalExecutor")
@@ -118,6 +123,8 @@ def _demonstrate(story: Story, folder: Path, dags: Path, keep_open: bool) -> Non
             run_id = watch_run(story, airflow, DAG_ID)
             show_logs(story, airflow, DAG_ID, run_id)
             _check(story, airflow, run_id, server)
+            story.title("The second act: a shop that says by itself when its job has ended")
+            run_and_check(story, airflow, SECOND, shop)
             if keep_open:
                 stay(story, airflow, DAG_ID)
         story.say("Airflow", "stopped")

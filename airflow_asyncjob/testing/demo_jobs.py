@@ -19,7 +19,7 @@ from rich.markup import escape
 
 from airflow_asyncjob.testing.airflow_api import AirflowApi
 from airflow_asyncjob.testing.demo_files import DEMO_REFUSED, write_people
-from airflow_asyncjob.testing.demo_story import DemoError, Story, show_logs, stay, watch_run
+from airflow_asyncjob.testing.demo_story import DemoError, Story, show_logs, stay, tell_wake, watch_run
 from airflow_asyncjob.testing.ledger import PURPOSES
 from airflow_asyncjob.testing.local_airflow import LocalAirflow
 from airflow_asyncjob.testing.processes import free_port
@@ -54,6 +54,7 @@ class Demo:
     :param records: how many records all fetch tasks together must have; None: any.
     :param rejected: how many entries the fetch tasks must have among the rejects, of which an API may have
         several for one record; the records are compared with the job server's account.
+    :param webhook: whether the job server tells Airflow when a job has ended.
     """
 
     dag_id: str
@@ -65,12 +66,18 @@ class Demo:
     run: Mapping[str, Any] = field(default_factory=dict)
     records: int | None = None
     rejected: int = 0
+    webhook: bool = False
 
     @contextmanager
     def server(self) -> Iterator[FakeJobServer]:
         """Run the job server."""
         with FakeJobServer(self.kind, **self.options) as server:
             yield server
+
+    def listen(self, airflow: AirflowApi, server: FakeJobServer) -> None:
+        """Have the job server send its events to Airflow, where it sends any."""
+        if self.webhook:
+            server.options.webhook_url = f"{airflow.url}/asyncjob/webhooks/{self.conn_id}"
 
     def prepare(self, folder: Path) -> dict[str, str]:
         """Write the files that the DAG reads, and return its Variables."""
@@ -180,13 +187,21 @@ _ALL = (
         },
         rejected=DEMO_REFUSED,
     ),
-    Demo("upgates_product_images", "upgates", "upgates", variables={"images_folder": "{folder}"}),
+    Demo(
+        "upgates_product_images",
+        "upgates",
+        "upgates",
+        options={"seconds": 30.0, "webhook_key": "what-the-shop-signs-with"},
+        variables={"images_folder": "{folder}"},
+        webhook=True,
+    ),
     Demo(
         "upgates_products",
         "upgates",
         "upgates",
-        options={"products": 100},
+        options={"products": 100, "seconds": 30.0, "webhook_key": "what-the-shop-signs-with"},
         variables={"products_folder": "{folder}"},
+        webhook=True,
     ),
     Demo(
         "walmart_item_feed",
@@ -250,6 +265,7 @@ def run_and_check(story: Story, airflow: LocalAirflow, demo: Demo, server: FakeJ
 
     :raises DemoError: something is not as it should be.
     """
+    demo.listen(airflow, server)
     run_id = watch_run(story, airflow, demo.dag_id, **demo.run)
     show_logs(story, airflow, demo.dag_id, run_id)
     manifests = manifests_of(airflow, demo.dag_id, run_id)
@@ -258,6 +274,8 @@ def run_and_check(story: Story, airflow: LocalAirflow, demo: Demo, server: FakeJ
     story.title("The check")
     if problems := problems_of(demo, manifests, server):
         raise DemoError("; ".join(problems))
+    if demo.webhook:
+        tell_wake(story, airflow, demo.dag_id, run_id, server)
     story.say("server", "requests: " + ", ".join(_counts(server)) + "; none of the run's jobs is left there")
     if any(manifest["uris"] for manifest in manifests.values()):
         story.say("records", f"[green]{_sum(manifests):,}, as many as the files have[/]")
@@ -361,7 +379,8 @@ def _records_in(path: Path) -> int | None:
 
 
 def _told(options: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in options.items()) or "its usual options"
+    shown = [f"{name} {value}" for name, value in options.items() if not name.endswith("_key")]
+    return ", ".join(shown) or "its usual options"
 
 
 def _counts(server: FakeJobServer) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from rich.console import Console
@@ -12,8 +13,9 @@ from rich.markup import escape
 
 from airflow_asyncjob.testing.airflow_api import FINISHED
 from airflow_asyncjob.testing.local_airflow import LocalAirflow
+from airflow_asyncjob.testing.server import FakeJobServer
 
-__all__ = ["RUN_TIMEOUT", "DemoError", "Story", "show_logs", "stay", "watch_run"]
+__all__ = ["RUN_TIMEOUT", "DemoError", "Story", "show_logs", "stay", "tell_wake", "watch_run"]
 
 RUN_TIMEOUT = 300.0
 """Seconds within which a run must end."""
@@ -89,6 +91,28 @@ def show_logs(
             story.console.print(
                 f"[dim]{clock:8}[/]  [bold]{escape(f'{label:<7}')}[/] {escape(str(entry['event']))}"
             )
+            for error in entry.get("error_detail") or ():
+                said = f"{error.get('exc_type')}: {error.get('exc_value')}"
+                story.console.print(f"{'':18}[red]{escape(said)}[/]")
+
+
+def tell_wake(story: Story, airflow: LocalAirflow, dag_id: str, run_id: str, server: FakeJobServer) -> None:
+    """Tell how soon the wait ended once the job had.
+
+    :raises DemoError: Airflow took no event.
+    """
+    taken = [one for one in server.deliveries if one.code == 202]
+    if not taken:
+        codes = ", ".join(str(one.code) for one in server.deliveries) or "none was sent"
+        raise DemoError(f"Airflow took no event of the job server; it answered: {codes}")
+    wait = next(task for task in airflow.states(dag_id, run_id) if task.rpartition(".")[2] == "wait")
+    over = datetime.fromisoformat(airflow.task_instance(dag_id, run_id, wait)["end_date"]).timestamp()
+    polls = len(server.ledger.entries("poll", job_id=taken[0].event.job_id))
+    story.say(
+        "webhook",
+        f"the job ended, its event came, and task wait ended [green]{over - taken[0].at:.1f} s[/] later; "
+        f"{polls} looks at the job in all",
+    )
 
 
 def stay(story: Story, airflow: LocalAirflow, dag_id: str) -> None:

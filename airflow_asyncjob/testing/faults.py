@@ -11,7 +11,9 @@ from airflow_asyncjob.testing.ledger import PURPOSES, Purpose
 
 __all__ = ["FAULT_KINDS", "Fault", "FaultKind", "Faults"]
 
-FaultKind = Literal["answer", "html", "empty", "garbage", "reset", "lost", "slow", "truncate", "refuse"]
+FaultKind = Literal[
+    "answer", "html", "empty", "garbage", "reset", "lost", "slow", "truncate", "break", "refuse"
+]
 FAULT_KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
 
 _HTML = (
@@ -93,6 +95,7 @@ class Faults:
         lost      the connection is cut instead of the answer                                         yes
         slow      the answer comes after ``seconds``                                                  yes
         truncate  ``Content-Length`` announces more than is sent, then the connection is cut          yes
+        break     the same, with a TCP reset after the half                                           yes
         refuse    no connection is accepted, and open ones are cut, for ``seconds`` (None: until      no
                   :meth:`clear`); goes with purpose ``any``
         ========  ==================================================================================  ========

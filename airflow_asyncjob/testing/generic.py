@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 import json
 import re
 import threading
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, BinaryIO, Literal, get_args
 from xml.sax.saxutils import escape
 
@@ -18,7 +21,9 @@ from airflow_asyncjob.testing.imports import Imports
 from airflow_asyncjob.testing.ledger import Purpose
 from airflow_asyncjob.testing.paging import rejects_page, rows_page
 from airflow_asyncjob.testing.plan import Job, Plan
+from airflow_asyncjob.testing.ranges import Ranges, with_ranges
 from airflow_asyncjob.testing.rows import expected_rows, share, write_rows
+from airflow_asyncjob.testing.webhooks import Event, Webhooks
 
 __all__ = ["GenericApi", "GenericOptions"]
 
@@ -41,7 +46,13 @@ class GenericOptions:
     :param credential: the token, ``login:password``, or the key. A wrong or missing one is answered with 401.
     :param read_only_credential: one that may only GET; anything else with it is answered with 403. None:
         there is none.
+    :param webhook_secret: what events are signed with, as Standard Webhooks has it: Base64 after ``whsec_``;
+        empty: they are not.
+    :param webhook_retry: seconds until an event that was not taken is sent again, three times in all.
     :param idempotency: whether the header ``Idempotency-Key`` is honoured; else it is ignored.
+    :param ranges: the validator of a result file, which can then be asked for from any byte on (``Range``
+        and ``If-Range``): ``etag`` a strong one, ``weak``, ``date`` a Last-Modified; ``refused``: a strong
+        one, with ``Accept-Ranges: none``. None: neither validator nor ranges.
     """
 
     status_habit: StatusHabit = "json"
@@ -49,7 +60,10 @@ class GenericOptions:
     auth: Literal["bearer", "basic", "api_key"] | None = None
     credential: str = "user:open-sesame"
     read_only_credential: str | None = None
+    webhook_secret: str = ""
+    webhook_retry: float = 5.0
     idempotency: bool = True
+    ranges: Ranges | None = None
 
     def __post_init__(self) -> None:
         if self.status_habit not in get_args(StatusHabit):
@@ -58,6 +72,8 @@ class GenericOptions:
             )
         if self.auth not in ("bearer", "basic", "api_key", None):
             raise ValueError(f"auth is one of bearer, basic, api_key, or None, not {self.auth!r}")
+        if self.ranges not in (*get_args(Ranges), None):
+            raise ValueError(f"ranges is one of {', '.join(get_args(Ranges))}, or None, not {self.ranges!r}")
 
 
 class GenericApi(Api):
@@ -109,6 +125,7 @@ class GenericApi(Api):
 
     def __init__(self, clock: Clock, files: FileStore, options: GenericOptions) -> None:
         super().__init__(clock, files, options)
+        self.webhooks = Webhooks(clock, retry_wait=options.webhook_retry)
         self._jobs: dict[str, Job] = {}
         self._keys: dict[str, tuple[bytes, Job]] = {}
         self._imports = Imports(self.records)
@@ -189,7 +206,8 @@ class GenericApi(Api):
             if not self._urls(job, now):
                 return json_reply(404, {"error": f"the job {job.id} has no rows"}, job_id=job.id)
             return rows_page(job, request, self._address(request.path))
-        return self._result(job, now, int(request.path.rsplit("/", 1)[1]))
+        found = self._result(job, now, int(request.path.rsplit("/", 1)[1]))
+        return with_ranges(found, request, self.options.ranges, job.ended_at) if found.code == 200 else found
 
     def _denied(self, request: Received) -> Reply | None:
         given = self._given_credential(request)
@@ -236,6 +254,8 @@ class GenericApi(Api):
                 self._made += 1
                 job, created = Job(f"job-{self._made}", plan, self.clock.time()), True
                 self._jobs[job.id] = job
+                if plan.notify:
+                    self.webhooks.plan(job.ended_at, partial(self._event, job))
                 if key is not None:
                     self._keys[key] = (digest, job)
         return json_reply(
@@ -245,6 +265,20 @@ class GenericApi(Api):
             job_id=job.id,
             created=created,
         )
+
+    def _event(self, job: Job) -> Event:
+        """Return the event of a job that has ended; signed as
+        https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md has it.
+        """
+        body = json.dumps({"job": job.id, "status": job.word(self.clock.time())}).encode()
+        headers = {"Content-Type": "application/json"}
+        if self.options.webhook_secret:
+            key = base64.b64decode(self.options.webhook_secret.removeprefix("whsec_"))
+            told, at = f"msg_{job.id}", f"{time.time():.0f}"
+            signed = hmac.digest(key, f"{told}.{at}.".encode() + body, "sha256")
+            signature = f"v1,{base64.b64encode(signed).decode()}"
+            headers |= {"webhook-id": told, "webhook-timestamp": at, "webhook-signature": signature}
+        return Event(job.plan.notify, body, headers, job.id)
 
     def _import(self, request: Received, route: Route) -> Reply:
         with self._lock:

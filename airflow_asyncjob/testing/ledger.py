@@ -25,7 +25,9 @@ KEPT_HEADERS = (
     "cookie",
     "host",
     "idempotency-key",
+    "if-range",
     "prefer",
+    "range",
     "user-agent",
     "wm_qos.correlation_id",
     "wm_sec.access_token",
@@ -57,6 +59,7 @@ class Entry:
     :param headers: those of :data:`KEPT_HEADERS` that were sent, names in lower case.
     :param body: the first 4096 characters of the request's body.
     :param size: bytes of the request's body.
+    :param sent: bytes of the answer's body, of one that is cut the half of it.
     """
 
     at: float
@@ -72,6 +75,7 @@ class Entry:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: str = ""
     size: int = 0
+    sent: int = 0
 
 
 class Ledger:

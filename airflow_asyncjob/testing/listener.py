@@ -11,7 +11,6 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
@@ -34,13 +33,14 @@ class Connection:
     def __init__(self, handler: _Handler) -> None:
         self._handler = handler
 
-    def send(self, reply: Reply, *, truncate: bool = False) -> None:
+    def send(self, reply: Reply, *, truncate: bool = False, reset: bool = False) -> None:
         """Send an answer.
 
         :param truncate: announce all of it, send half, and cut the connection.
+        :param reset: it is cut with a TCP reset.
         """
         handler = self._handler
-        length = reply.body.stat().st_size if isinstance(reply.body, Path) else len(reply.body)
+        length = reply.size
         shown = length // 2 if truncate else length
         own = {"Server": "asyncjob-fake", "Date": handler.date_time_string()}
         given = {name.lower() for name in reply.headers}
@@ -56,11 +56,11 @@ class Connection:
             handler.send_header("Connection", "close")
         handler.end_headers()
         if handler.command != "HEAD" and reply.code not in (204, 304):
-            for piece in _pieces(reply.body, shown):
+            for piece in _pieces(reply, shown):
                 handler.wfile.write(piece)
         handler.wfile.flush()
         if truncate:
-            self.cut()
+            self.cut(reset=reset)
 
     def cut(self, *, reset: bool = False) -> None:
         """End the connection now.
@@ -258,11 +258,13 @@ def _problem(code: int, message: str) -> Reply:
     return Reply(code, json.dumps({"error": message}).encode(), {"Content-Type": "application/json"})
 
 
-def _pieces(body: bytes | Path, length: int) -> Iterator[bytes]:
-    if isinstance(body, bytes):
-        yield body[:length]
+def _pieces(reply: Reply, length: int) -> Iterator[bytes]:
+    start = reply.part[0] if reply.part else 0
+    if isinstance(reply.body, bytes):
+        yield reply.body[start : start + length]
         return
-    with body.open("rb") as file:
+    with reply.body.open("rb") as file:
+        file.seek(start)
         while length > 0 and (piece := file.read(min(_PIECE, length))):
             length -= len(piece)
             yield piece

@@ -73,6 +73,9 @@ class LocalAirflow(AirflowApi):
     :param env: further environment variables of its processes, such as ``AIRFLOW__CORE__PARALLELISM``.
     :param connections: connection ID to a connection URI or to the fields of Airflow's JSON form; handed over
         in the environment. :meth:`set_connection` adds one to a running Airflow.
+    :param users: user name to role (``admin``, ``op``, ``user``, ``viewer``; empty: no permission at all) of
+        those who can log in; the password is the name. The first one is who this object asks as. None: nobody
+        logs in, and everybody is an admin.
     :param port: of the API server; 0: a free one.
     :param start_timeout: seconds within which everything must be healthy.
     """
@@ -85,18 +88,21 @@ class LocalAirflow(AirflowApi):
         env: Mapping[str, str] | None = None,
         connections: Mapping[str, str | Mapping[str, Any]] | None = None,
         executor: Literal["LocalExecutor", "CeleryExecutor"] = "LocalExecutor",
+        users: Mapping[str, str] | None = None,
         port: int = 0,
         start_timeout: float = 300,
     ) -> None:
         self.home = Path(home).resolve()
         self.port = port or free_port()
-        super().__init__(f"http://127.0.0.1:{self.port}")
+        self.users = dict(users or {})
+        first = next(iter(self.users), None)
+        super().__init__(f"http://127.0.0.1:{self.port}", None if first is None else (first, first))
         folders = [dags_folders] if isinstance(dags_folders, str | Path) else list(dags_folders)
         self.dags_folders = [Path(folder).resolve() for folder in folders]
         self.start_timeout = start_timeout
         self.components = _COMPONENTS | (_CELERY_WORKER if executor == "CeleryExecutor" else {})
         """Name of each process to the arguments of ``airflow`` that start it."""
-        self._starts_tasks = "worker" if executor == "CeleryExecutor" else "scheduler"
+        self._start_tasks: tuple[str, ...] = ("worker",) if executor == "CeleryExecutor" else ("scheduler",)
         self.env = {
             **{name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")},
             **self._settings(executor),
@@ -131,7 +137,10 @@ class LocalAirflow(AirflowApi):
             "AIRFLOW__CORE__EXECUTOR": executor,
             "AIRFLOW__CORE__FERNET_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": str(not self.users),
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.home / "passwords.json"),
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(map(":".join, self.users.items()))
+            or "admin:admin",
             "AIRFLOW__DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "1",
             "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(bundles),
             # SQLite's own five seconds end the scheduler when a busy machine holds a writer up.
@@ -147,6 +156,7 @@ class LocalAirflow(AirflowApi):
 
     def __enter__(self) -> Self:
         self.home.mkdir(parents=True, exist_ok=True)
+        (self.home / "passwords.json").write_text(json.dumps({name: name for name in self.users}))
         try:
             self._migrate()
             for component in self.components:
@@ -225,21 +235,25 @@ class LocalAirflow(AirflowApi):
         """Send a signal to the process of a running task, and return its id."""
         instance = self.wait_for_state(dag_id, run_id, task_id, "running", map_index=map_index)
         pid = int(instance["pid"])
-        if pid not in self.processes.pids(self._starts_tasks):
+        if not any(pid in self.processes.pids(component) for component in self._start_tasks):
             raise ProcessLookupError(
-                f"process {pid} of {task_id} is not alive under the {self._starts_tasks}"
+                f"process {pid} of {task_id} is not alive under {' or '.join(self._start_tasks)}"
             )
         os.kill(pid, number)
         return pid
 
     def _launch(self, component: str) -> None:
         command = [sys.executable, "-m", "airflow", *self.components[component]]
-        env = self.env
-        if component == "api-server":
-            conn = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
-            usual, shorter = (f"?timeout={seconds}" for seconds in (SQLITE_TIMEOUT, _API_SQLITE_TIMEOUT))
-            env = {**env, conn: env[conn].replace(usual, shorter)}
+        env = {**self.env, **self._settings_of(component)}
         self.processes.start(component, command, env=env, cwd=self.home)
+
+    def _settings_of(self, component: str) -> dict[str, str]:
+        """Return the environment variables that only this component has."""
+        if component != "api-server":
+            return {}
+        conn = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
+        usual, shorter = (f"?timeout={seconds}" for seconds in (SQLITE_TIMEOUT, _API_SQLITE_TIMEOUT))
+        return {conn: self.env[conn].replace(usual, shorter)}
 
     def _wait_healthy(self, component: str, since: datetime | None) -> None:
         """Wait for a first heartbeat; after a restart for one that is newer than ``since``."""

@@ -38,6 +38,7 @@ class Plan:
     :param words: stage: raw status to use for it instead of the usual word; any JSON value. Stages are
         ``queued``, ``running`` and the ends. The usual word is the stage itself, and ``succeeded`` for
         ``done``.
+    :param notify: URL to which ``{"job": ID, "status": word}`` is sent when it has ended; empty: nowhere.
     """
 
     queue_for: float = 0.0
@@ -51,6 +52,7 @@ class Plan:
     tag: str = ""
     rejects: int | list[dict[str, Any]] = 0
     words: Mapping[str, Any] = field(default_factory=dict)
+    notify: str = ""
 
     @classmethod
     def parse(cls, body: bytes) -> Plan:
@@ -87,6 +89,8 @@ class Plan:
             raise ValueError(f"gzip is true or false, not {self.gzip!r}")
         if not isinstance(self.tag, str) or not isinstance(self.message, str | None):
             raise ValueError("tag and message are texts")
+        if not isinstance(self.notify, str) or not (self.notify == "" or self.notify.startswith("http://")):
+            raise ValueError("notify is an address that begins with http://")
         given = self.rejects if isinstance(self.rejects, list) else []
         count = len(given) if isinstance(self.rejects, list) else self.rejects
         whole = isinstance(count, int) and not isinstance(count, bool) and count >= 0

@@ -142,6 +142,10 @@ class ProcessFamily:
             self._tell_watchdog(process.pid)
         return process.pid
 
+    def names(self) -> list[str]:
+        """List the programs that were started and not stopped."""
+        return list(self._running)
+
     def pid(self, name: str) -> int:
         """Tell the id of a program's first process."""
         return self._running[name].pid
@@ -159,16 +163,19 @@ class ProcessFamily:
         return self._running[name].poll()
 
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL, *, descendants: bool = True) -> None:
-        """Send a signal to a program, and wait until its first process has ended when the signal is SIGKILL.
+        """Send a signal to a program; when it is SIGKILL, wait until those that it was sent to have ended.
 
         :param descendants: also to everything that it started, as when a machine dies; False: to its first
             process only, as when the system runs out of memory.
         """
-        for pid in self.pids(name) if descendants else [self.pid(name)]:
-            try:
-                os.kill(pid, number)
-            except ProcessLookupError:
-                continue
+        if not (descendants and number is signal.SIGKILL):
+            watchdog.send(self.pids(name) if descendants else [self.pid(name)], number)
+        else:
+            # More than once: a process may start another one between the listing and the signal, and one that
+            # was sent the signal is there until the kernel has taken it apart.
+            while left := self.pids(name):
+                watchdog.send(left, number)
+                time.sleep(0.02)
         if number is signal.SIGKILL:
             self._running[name].wait()
 

@@ -16,6 +16,7 @@ from airflow_asyncjob.testing.clock import Clock, SystemClock
 from airflow_asyncjob.testing.faults import Fault, Faults
 from airflow_asyncjob.testing.ledger import KEPT_HEADERS, Entry, Ledger
 from airflow_asyncjob.testing.listener import Connection, Listener
+from airflow_asyncjob.testing.webhooks import Delivery
 
 __all__ = ["KINDS", "FakeJobServer", "Kind", "api_of"]
 
@@ -48,6 +49,7 @@ _APIS: Mapping[str, str] = {
 """Kind: module of this package, and class. One is imported when it is asked for."""
 
 _BODY_CHARACTERS = 4096
+_CUT = ("truncate", "break")
 
 
 def api_of(kind: str) -> type[Api]:
@@ -137,6 +139,11 @@ class FakeJobServer:
         return {"conn_type": "http", "host": self.url, **self._api.credentials()}
 
     @property
+    def deliveries(self) -> list[Delivery]:
+        """Every attempt to send an event of a webhook; kinds upgates and generic send some."""
+        return self._api.webhooks.deliveries
+
+    @property
     def files_url(self) -> str:
         """Address from which results are served: another port, so another origin, for kind sendgrid."""
         return f"http://127.0.0.1:{self._listener(-1).port}"
@@ -171,6 +178,7 @@ class FakeJobServer:
             self._listeners = []
         if self._timer is not None and self._timer is not threading.current_thread():
             self._timer.join()
+        self._api.webhooks.close()
         self._files.close()
 
     def __enter__(self) -> Self:
@@ -259,6 +267,7 @@ class FakeJobServer:
                 headers={name: request.headers[name] for name in KEPT_HEADERS if name in request.headers},
                 body=request.start(4 * _BODY_CHARACTERS).decode(errors="replace")[:_BODY_CHARACTERS],
                 size=request.size,
+                sent=_sent(fault, reply) if reply is not None and told else 0,
             )
         )
 
@@ -293,6 +302,10 @@ class FakeJobServer:
         return json_reply(200, [])
 
 
+def _sent(fault: Fault | None, reply: Reply) -> int:
+    return reply.size // 2 if fault is not None and fault.kind in _CUT else reply.size
+
+
 def _misbehave(fault: Fault, reply: Reply | None, connection: Connection) -> None:
     if fault.kind == "reset":
         connection.cut(reset=True)
@@ -300,8 +313,8 @@ def _misbehave(fault: Fault, reply: Reply | None, connection: Connection) -> Non
     assert reply is not None
     if fault.kind == "lost":
         connection.cut()
-    elif fault.kind == "truncate":
-        connection.send(reply, truncate=True)
+    elif fault.kind in _CUT:
+        connection.send(reply, truncate=True, reset=fault.kind == "break")
     else:
         connection.wait(fault.seconds or 0.0)
         connection.send(reply)

@@ -15,6 +15,11 @@ word for word, by Shoptet, read 2026-11-22; everything else here follows that:
 - https://api.docs.shoptet.com/shoptet-api/openapi/product-images/createproductimages.md: galleries ``shop``
   and ``shop360``, 100 images a request, ``sourceUrl`` required, ``priority``, ``description``; 202.
 
+- https://developers.shoptet.com/webhooks/ and https://developers.shoptet.com/api/documentation/webhooks/: the
+  event ``job:finished`` with the job in ``eventInstance``, ``POST /api/webhooks`` to register it, the header
+  ``Shoptet-Webhook-Signature`` (HMAC-SHA1 of the body, in hex), 4 seconds for an answer, three attempts 15
+  minutes apart. A job that the system gives up (here: killed, expired) sends none.
+
 The words ``pending``, ``running``, ``failed``, ``expired`` and ``killed`` are those of a list of Shoptet's
 API by others (github.com/papirek2/shoptet-api-knowledge). Not documented, and so chosen here: what a result
 of images holds, that an image without an http address is refused, the log of a job that failed, that a
@@ -23,11 +28,14 @@ result that is too old is answered with 404.
 
 from __future__ import annotations
 
+import hmac
+import json
 import re
 import secrets
 import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, BinaryIO
 
 from airflow_asyncjob.testing.api import Api, FileStore, Received, Reply, Route, json_reply
@@ -35,6 +43,7 @@ from airflow_asyncjob.testing.clock import Clock
 from airflow_asyncjob.testing.reading import basic_login, json_body
 from airflow_asyncjob.testing.records import Refused
 from airflow_asyncjob.testing.rows import expected_rows, write_rows
+from airflow_asyncjob.testing.webhooks import Event, Webhooks
 
 __all__ = ["UpgatesApi", "UpgatesOptions"]
 
@@ -42,6 +51,8 @@ _IMAGES = re.compile(r"/api/products/([^/]+)/images/(shop|shop360)")
 _SNAPSHOT = "/api/products/snapshot"
 _JOB = re.compile(r"/api/system/jobs/([^/]+)")
 _RESULT = re.compile(r"/api-results/([0-9a-z]+)-([0-9a-z]+)\.(json|jsonl\.gz)")
+_WEBHOOKS = "/api/webhooks"
+_FINISHED = "job:finished"
 _MOST_IMAGES = 100
 _FIELDS = {"sourceUrl": str, "priority": int, "description": str}
 
@@ -57,6 +68,9 @@ class UpgatesOptions:
     :param products: how many products the snapshot has.
     :param polls: how often a job that has not been processed may be asked for.
     :param kept_for: seconds after its end for which a result can be fetched.
+    :param webhook_url: where ``job:finished`` is sent; empty: nowhere, until it is registered.
+    :param webhook_key: what events are signed with; empty: they are not.
+    :param webhook_retry: seconds until an event that was not taken is sent again, three times in all.
     """
 
     seconds: float = 5.0
@@ -66,6 +80,9 @@ class UpgatesOptions:
     products: int = 100
     polls: int = 10
     kept_for: float = 24 * 3600.0
+    webhook_url: str = ""
+    webhook_key: str = ""
+    webhook_retry: float = 900.0
 
 
 @dataclass
@@ -91,12 +108,14 @@ class UpgatesApi(Api):
 
     def __init__(self, clock: Clock, files: FileStore, options: UpgatesOptions) -> None:
         super().__init__(clock, files, options)
+        self.webhooks = Webhooks(clock, retry_wait=options.webhook_retry)
         self._jobs: dict[str, _Job] = {}
         self._lock = threading.RLock()
 
-    def credentials(self) -> dict[str, str]:
-        """Return login and key."""
-        return {"login": self.options.login, "password": self.options.password}
+    def credentials(self) -> dict[str, Any]:
+        """Return login and key, and what the events are signed with where they are."""
+        extra = {"extra": {"webhook_secret": self.options.webhook_key}} if self.options.webhook_key else {}
+        return {"login": self.options.login, "password": self.options.password, **extra}
 
     def route(self, request: Received) -> Route:
         """Say what a request is for."""
@@ -127,6 +146,8 @@ class UpgatesApi(Api):
                 return _errors(401, "unauthorized", "Wrong login or key.")
             if route.purpose == "submit":
                 return self._submit(request)
+            if (request.method, request.path) == ("POST", _WEBHOOKS):
+                return self._register(request)
             if job is None:
                 return _errors(404, "not-found", "There is nothing at this address.")
             return self._poll(job)
@@ -141,7 +162,44 @@ class UpgatesApi(Api):
                 return _errors(400, "invalid-request-data", problem)
         job = _Job(f"{len(self._jobs) + 1:x}ax1844", request.path, self.clock.time(), images)
         self._jobs[job.id] = job
+        self.webhooks.plan(job.created_at + self.options.seconds, partial(self._finished, job))
         return json_reply(202, _data({"jobId": job.id}), job_id=job.id, created=True)
+
+    def _register(self, request: Received) -> Reply:
+        given = json_body(request)
+        data = given.get("data") if isinstance(given, dict) else None
+        known = [
+            one
+            for one in (data if isinstance(data, list) else [])
+            if isinstance(one, dict) and one.get("event") == _FINISHED and isinstance(one.get("url"), str)
+        ]
+        if len(known) != 1:
+            return _errors(
+                400, "invalid-request-data", f"data must be one webhook, of the event {_FINISHED}."
+            )
+        self.options.webhook_url = known[0]["url"]
+        created = _time(self.clock.time())
+        told = {"id": 1, "event": _FINISHED, "url": known[0]["url"], "created": created, "updated": None}
+        return json_reply(201, _data({"webhooks": [told]}))
+
+    def _finished(self, job: _Job) -> Event | None:
+        """Return the event of a job that has ended; None: nobody wants it, or the system gave the job up."""
+        options = self.options
+        if not options.webhook_url or self._status(job) not in ("completed", "failed"):
+            return None
+        told = {
+            "eshopId": 222651,
+            "event": _FINISHED,
+            "eventCreated": _time(self.clock.time()),
+            "eventInstance": job.id,
+        }
+        body = json.dumps(told).encode()
+        headers = {"Content-Type": "application/json"}
+        if options.webhook_key:
+            headers["Shoptet-Webhook-Signature"] = hmac.digest(
+                options.webhook_key.encode(), body, "sha1"
+            ).hex()
+        return Event(options.webhook_url, body, headers, job.id)
 
     def _poll(self, job: _Job) -> Reply:
         status = self._status(job)

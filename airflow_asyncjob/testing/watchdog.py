@@ -11,9 +11,10 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["end_sessions", "members"]
+__all__ = ["children", "end_sessions", "members", "send"]
 
 
 def members(sessions: set[int]) -> list[int]:
@@ -23,7 +24,16 @@ def members(sessions: set[int]) -> list[int]:
     not left by a child that makes a group of its own, as Airflow's task processes do, nor by one whose
     parent died.
     """
-    found = []
+    return [pid for pid, (state, _, session) in _processes() if session in sessions and state not in "ZX"]
+
+
+def children(parent: int) -> list[int]:
+    """Tell the ids of a process's own children, zombies left out. Linux only: reads /proc."""
+    return [pid for pid, (state, ppid, _) in _processes() if ppid == parent and state not in "ZX"]
+
+
+def _processes() -> Iterator[tuple[int, tuple[str, int, int]]]:
+    """Yield each process: its id; its state, its parent's id and its session."""
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
@@ -31,13 +41,11 @@ def members(sessions: set[int]) -> list[int]:
             after_name = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()
         except OSError:  # gone between the listing and the look
             continue
-        state, session = after_name[0], int(after_name[3])
-        if session in sessions and state not in "ZX":
-            found.append(int(entry.name))
-    return found
+        yield int(entry.name), (after_name[0], int(after_name[1]), int(after_name[3]))
 
 
-def _send(pids: list[int], number: signal.Signals) -> None:
+def send(pids: list[int], number: signal.Signals) -> None:
+    """Send a signal to those of these processes that there still are."""
     for pid in pids:
         try:
             os.kill(pid, number)
@@ -50,12 +58,12 @@ def end_sessions(sessions: set[int], grace: float = 5.0) -> None:
 
     Only the sessions' leaders are asked, because they stop their children in their own order.
     """
-    _send([pid for pid in members(sessions) if pid in sessions], signal.SIGTERM)
+    send([pid for pid in members(sessions) if pid in sessions], signal.SIGTERM)
     give_up = time.monotonic() + grace
     while (left := members(sessions)) and time.monotonic() < give_up:
         time.sleep(0.05)
     while left:
-        _send(left, signal.SIGKILL)
+        send(left, signal.SIGKILL)
         time.sleep(0.02)
         left = members(sessions)
 
