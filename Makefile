@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test check format bench coverage constraints clean
+.PHONY: help install demo up test crash check format bench coverage constraints clean
 
 help: ## show the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
@@ -28,11 +28,19 @@ up: $(STAMP) ## the same, left open in the browser until Ctrl-C
 	@$(BIN)/python -m airflow_asyncjob.testing.demo --keep-open $(DAG)
 
 test: $(STAMP) ## all tests, those with a real Airflow and real servers among them
-	@# Two at a time, but for those with an Airflow, which takes both cores of a small machine. Both parts run,
-	@# whatever comes of the first.
+	@# Two at a time, each with an Airflow of its own where it needs one; but alone where a test takes both cores of a
+	@# small machine. All parts run, whatever comes of one.
 	@failed=0; \
 	$(BIN)/python -m pytest -q -m 'not airflow' --numprocesses 2 --dist loadfile || failed=1; \
-	$(BIN)/python -m pytest -q -m airflow || failed=1; \
+	$(BIN)/python -m pytest -q -m 'airflow and not busy' --numprocesses 2 --dist loadfile || failed=1; \
+	$(BIN)/python -m pytest -q -m busy || failed=1; \
+	exit $$failed
+
+crash: $(STAMP) ## kill and freeze whatever jobs depend on, in Airflow and in the simulation; SEED=number: the same storm again
+	@# Both run, whatever comes of the first.
+	@failed=0; \
+	$(BIN)/python -m tests.crash $(if $(SEED),--seed $(SEED)) || failed=1; \
+	$(BIN)/python -m tests.protocol.simulation --histories 1000000 || failed=1; \
 	exit $$failed
 
 check: $(STAMP) ## formatting, lint, types, layers, generated pages
@@ -46,10 +54,12 @@ format: $(STAMP) ## format the code, and fix what the linter can fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(STAMP) ## what a DAG file pays for imports, and what large downloads and uploads cost beside others
+bench: $(STAMP) ## what a DAG file pays for imports, the page of 10,000 jobs, and what large downloads and uploads cost beside others
 	@$(BIN)/python benchmarks/import_cost.py
+	@$(BIN)/python benchmarks/page.py
 	@$(BIN)/python benchmarks/results.py
 	@$(BIN)/python benchmarks/uploads.py
+	@$(BIN)/python benchmarks/upload_in_airflow.py
 
 coverage: $(STAMP) ## coverage of the tests that need no Airflow and no server
 	$(BIN)/python -m pytest -q -m 'not airflow and not server and not slow' --cov --cov-report=term
@@ -60,6 +70,6 @@ constraints: ## write constraints.txt anew from what .venv holds now
 	@mv constraints.new constraints.txt
 
 clean: ## remove everything that the other targets made
-	rm -rf .venv .demo .airflow .servers .bench build dist .coverage coverage.xml
+	rm -rf .venv .demo .airflow .servers .bench .crash build dist .coverage coverage.xml
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -25,7 +25,7 @@ from airflow_asyncjob.protocol import (
     Submission,
 )
 from tests.protocol.fake_api import QUEUED, FakeApi, RemoteJob
-from tests.protocol.plans import Plan
+from tests.protocol.plans import SETTLE, Plan
 
 KEY = "the-key"
 EPSILON = 1e-3
@@ -42,6 +42,7 @@ class Bounds:
     poll: float = 0.0
     look: float = 0.0
     submit: float = 0.0
+    listing: float = 0.0
 
     def copy(self) -> Bounds:
         return Bounds(self.poll, self.look, self.submit)
@@ -136,6 +137,14 @@ class Checks:
             return
         phase = self.stored_phase
         alone = process.keeps and not process.orphan and not self.plan.twins
+        if command.purpose is Purpose.LIST:
+            self.check(self.plan.listed, "a list is asked that cannot tell")
+            self.check(phase == "intent" or not alone, f"the list is asked, and what is stored says {phase}")
+            self.check(
+                self.now >= process.bounds.listing - EPSILON or process.exempt, "the list is asked too early"
+            )
+            process.exempt = False
+            return
         if alone and command.purpose is not Purpose.SUBMIT and not self.plan.two_steps:
             kept = phase in ("submitted", "cancelling", "ended")
             self.check(kept, f"a {command.purpose} is sent, and what is stored says {phase}")
@@ -190,8 +199,11 @@ class Checks:
         longest = max(600.0, status.poll_wait) if status.longest_wait is None else status.longest_wait
         if self.jumped and self.plan.two_steps:
             return  # A bare submission does not tell how long ago it was made, on a clock that was set back.
-        asked = max(bounds.look, bounds.poll, bounds.submit) - self.now
-        explained = max(longest * (1 + status.jitter), 66.0, asked) + process.jumped
+        asked = max(bounds.look, bounds.poll, bounds.submit, bounds.listing) - self.now
+        usual = longest * (1 + status.jitter)
+        if self.plan.listed:  # a request of an earlier process may be on its way
+            usual = max(usual, self.plan.definition.limits.exchange_timeout + SETTLE)
+        explained = max(usual, 66.0, asked) + process.jumped
         if self.jumped:
             # On a clock that was set back nobody knows how much of a wait has passed: it is waited again.
             explained = max(explained, self.longest_asked) + 2 * self.plan.slow + 1
@@ -220,6 +232,12 @@ class Checks:
                 process.uncertain = process.uncertain or event.fault is Fault.LOST
             elif isinstance(event, Responded) and (event.response.code >= 500 or event.response.code == 200):
                 process.uncertain = True
+        elif command.purpose is Purpose.LIST:
+            bounds.listing = self.now + asked
+            if isinstance(event, Responded) and event.response.code == 200:
+                if KEY.encode() in event.response.body:
+                    process.submits, process.backoff = 0, 0.0
+                process.uncertain = False  # whether it drew the right conclusion shows in what is accepted
         self.longest_asked = max(self.longest_asked, asked)
         self.held_until = max(self.held_until, bounds.look)
 
@@ -263,26 +281,31 @@ class Checks:
         drafts, submit = len(self.api.drafts), self.plan.definition.submit
         assert submit is not None
         most = 1 + self.risks
-        if self.plan.keyed or submit.on_uncertain == "fail":
+        if self.plan.keyed or self.plan.listed or submit.on_uncertain == "fail":
             most = 1
+        parts = 1 if submit.on_uncertain == "fail" else 1 + self.risks
         again = 0 if self.plan.keyed else self.begun_again
         self.check(drafts <= most + again, f"{drafts} drafts, {self.risks} risks, {again} begun again")
         put = submit.steps is not None and self._may_repeat("upload 1")
         for draft in self.api.drafts:
             often = max(draft.uploads.values(), default=0)
-            self.check(put or often <= most, f"a part was uploaded {often} times, {self.risks} risks")
+            self.check(
+                put or often <= max(parts, most), f"a part was uploaded {often} times, {self.risks} risks"
+            )
 
     def _count_accepted(self) -> None:
         accepted = len(self.api.jobs)
+        submit = self.plan.definition.submit
+        assert submit is not None
         if self.plan.keyed:
             self.check(accepted <= 1, "two jobs were accepted although the API has a key")
+        elif self.plan.listed and submit.steps is None:
+            self.check(accepted <= 1, "two jobs were accepted although the API has a list that tells")
         else:
             self.check(
                 accepted <= 1 + self.risks,
                 f"{accepted} jobs were accepted, and {self.risks} risks were noted",
             )
-            submit = self.plan.definition.submit
-            assert submit is not None
             if submit.on_uncertain == "fail":
                 self.check(accepted <= 1, "two jobs were accepted although on_uncertain says fail")
 
@@ -385,7 +408,11 @@ class Checks:
 
     def _alike(self, one: Outcome, other: Outcome) -> bool:
         """Return whether two processes saw the same end; twins may have seen two, at two times."""
-        return self.plan.twins or (one.state, one.target) == (other.state, other.target)
+        return (
+            self.plan.twins
+            or self.plan.two_triggers
+            or (one.state, one.target) == (other.state, other.target)
+        )
 
     def _at_the_end(self) -> None:
         """Check that a finished job is finished for every later process, without a request."""

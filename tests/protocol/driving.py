@@ -88,6 +88,35 @@ BASE: dict[str, Any] = {
 }
 NO_KEY: dict[str, Any] = {"submit": {"request": {"headers": None}}}
 NO_KEY_FAIL: dict[str, Any] = {"submit": {"request": {"headers": None}, "on_uncertain": "fail"}}
+LISTED: dict[str, Any] = {
+    "submit": {"request": {"headers": None, "json": {"name": "export {{ idempotency_key }}"}}},
+    "list": {
+        "request": {"url": "/jobs"},
+        "records": "jobs",
+        "id": "id",
+        "submitted_at": "created",
+        "marker": "name",
+        "settle": 20,
+    },
+}
+"""An API that heeds no key, and shows in its list the name that the submit gives a job."""
+LISTED_STEPS: dict[str, Any] = {
+    "submit": {
+        "request": None,
+        "steps": [
+            {
+                "name": "create",
+                "request": {"url": "/jobs", "json": {"name": "{{ idempotency_key }}"}},
+                "capture": {"job": "id"},
+            },
+            {"name": "start", "request": {"url": "/jobs/{{ captures.job }}/start"}},
+        ],
+        "id": "{{ captures.job }}",
+    },
+    "list": LISTED["list"],
+}
+"""The same, with a submit by steps."""
+OURS: dict[str, Any] = {"id": 7, "name": f"export {KEY}", "token": "t"}
 NO_CANCEL: dict[str, Any] = {"cancel": None}
 
 

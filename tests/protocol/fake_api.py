@@ -38,6 +38,8 @@ class RemoteJob:
     empty: bool = False
     cancelled_at: float | None = None
     starts_at: float = 0.0
+    draft: bool = False
+    """It was made of a draft, which bears the name."""
     turn: int = 0
     """Names the status URL that is asked next; the one before still works, for an answer that was lost."""
 
@@ -63,6 +65,7 @@ class Draft:
     id: int
     key: str
     parts: list[str]
+    made_at: float = 0.0
     uploads: collections.Counter[str] = field(default_factory=collections.Counter)
     marks: set[str] = field(default_factory=set)
 
@@ -103,6 +106,9 @@ class FakeApi:
     parts: int = 0
     drafts: list[Draft] = field(default_factory=list)
     moves: bool = False
+    lags: float = 0.0
+    """Seconds until the list shows what was made."""
+    looks: int = 0
     stale: bool = False
     """A status URL was asked that has not been valid for long."""
     jobs: list[RemoteJob] = field(default_factory=list)
@@ -126,6 +132,8 @@ class FakeApi:
             self.polls += 1
         elif command.purpose is Purpose.CANCEL:
             self.cancels += 1
+        elif command.purpose is Purpose.LIST:
+            self.looks += 1
         if weather.down and weather.down[0] <= now < weather.down[1]:
             return Failed(Fault.NOT_SENT, "POST /x", "no connection")
         trouble = self._before(roll)
@@ -169,6 +177,8 @@ class FakeApi:
         if command.purpose is Purpose.SUBMIT:
             step = command.step.partition(" ")[0]
             return {"create": self._create, "upload": self._upload}.get(step, self._submit)(command, now)
+        if command.purpose is Purpose.LIST:
+            return self._list(command, now)
         job = self.find(command.names["submission_id"])
         assert job is not None, "a request for an ID that was never given"
         if command.purpose is Purpose.POLL:
@@ -184,11 +194,33 @@ class FakeApi:
         """Return the draft that a later step is about."""
         return self.drafts[command.names["captures"]["draft"] - 1]
 
+    def _list(self, command: Send, now: float) -> Event:
+        """Answer with what was made, one a page where pages are asked for; others have jobs there too."""
+        made: list[dict[str, Any]] = [{"id": "theirs", "name": "of somebody else", "created": None}]
+        for job in self.jobs:
+            if not job.draft and now >= job.accepted_at + self.lags:
+                created = job.accepted_at + self.wall - now
+                made.append(
+                    {"id": job.id, "name": f"export {job.key}", "created": created, "token": f"t{job.id}"}
+                )
+        for draft in self.drafts:
+            if now >= draft.made_at + self.lags:
+                made.append(
+                    {"id": f"d{draft.id}", "name": draft.key, "draft": draft.id, "parts": draft.parts}
+                )
+        if self.rng.random() < self.weather.html:
+            return self._answer(200, HTML)
+        if "next" not in command.names:
+            return self._answer(200, {"jobs": made})
+        place = command.names["next"] or 0
+        follows = place + 1 if place + 1 < len(made) else None
+        return self._answer(200, {"jobs": made[place : place + 1], "next": follows})
+
     def _create(self, command: Send, now: float) -> Event:
         key = command.names["idempotency_key"]
         known = next((draft for draft in self.drafts if draft.key == key), None) if self.keyed else None
         if known is None:
-            known = Draft(len(self.drafts) + 1, key, [f"p{n}" for n in range(self.parts)])
+            known = Draft(len(self.drafts) + 1, key, [f"p{n}" for n in range(self.parts)], made_at=now)
             self.drafts.append(known)
         return self._done({"draft": known.id, "parts": known.parts})
 
@@ -220,6 +252,7 @@ class FakeApi:
                 ends_at + self.kept,
                 self.empty,
                 starts_at=now + self.queued,
+                draft=command.step != "",
             )
             self.jobs.append(known)
         if self.rng.random() < self.weather.html:

@@ -39,6 +39,7 @@ __all__ = ["Broken", "History"]
 
 MOST_COMMANDS = 3000
 MOST_CRASHES = 12
+MOST_HAND_OVERS = 200
 LONGEST_LIFE = 60 * 86400.0
 Say = Callable[[str], None]
 
@@ -58,6 +59,7 @@ class History(Checks):
         self.processes: list[Process] = []
         self.commands = 0
         self.crashes = 0
+        self.hand_overs = 0
         self.starts = 0
         self.left = plan.retries
         self.goal = Goal.SUBMITTED if plan.two_steps else Goal.ENDED
@@ -138,6 +140,9 @@ class History(Checks):
             self.stored_bounds = self.finished_by.bounds.copy()
             delay = self.rng.random() * 20
             self.start(self.now + delay, None, self.stored_bounds, keeps=not self.plan.trigger)
+            if self.plan.two_triggers:
+                again = self.now + delay + self.rng.choice((0.0, 1.0, 60.0))
+                self.start(again, None, self.stored_bounds, keeps=False)
             return True
         if finish.error is not None and finish.error.retryable and self.left > 0:
             self.left -= 1
@@ -171,7 +176,7 @@ class History(Checks):
             return False
         self.crashes += 1
         self.say(f"the process dies {when}")
-        alone = self.plan.twins or self.goal is Goal.TARGET
+        alone = self.plan.twins or self.plan.two_triggers or self.goal is Goal.TARGET
         if not alone and self.rng.random() < self.plan.orphans:
             process.orphan = True
             self.say("... its supervisor rather: it runs on beside its successor")
@@ -269,6 +274,7 @@ class History(Checks):
         self._not_too_long(process, left)
         self._stored_before(process, left)
         kept = process.orphan or process.handed or process.goal is Goal.TARGET
+        kept = kept or self.hand_overs >= MOST_HAND_OVERS
         if not kept and self.rng.random() < self.plan.hand_over:
             self._hand_over(process, max(0.0, left))
             return
@@ -282,6 +288,7 @@ class History(Checks):
     def _hand_over(self, process: Process, left: float) -> None:
         """Let another process carry on: soon (a deferral), or when the wait is over (a reschedule)."""
         self.processes.remove(process)
+        self.hand_overs += 1
         handed = process.job.checkpoint.to_dict()
         if process.keeps:
             self.store(handed, process.bounds, process)
@@ -351,7 +358,8 @@ class History(Checks):
     def _finished(self, process: Process, finish: Finish) -> None:
         self.processes.remove(process)
         self._judge_end(process, finish)
-        if not process.orphan:
+        second = self.plan.two_triggers and self.finish is not None and self.finish.error is None
+        if not process.orphan and not second:  # a second event of one wait finds nobody who waits
             self.finish, self.finished_by = finish, process
 
     def _soon(self, process: Process, stage: str, delay: float) -> None:

@@ -13,13 +13,17 @@ MOVING = (2, 3, 8, 9, 14, 15, 20, 21)
 """Numbers of the definitions whose answers name the next status URL."""
 UPLOADING = range(36, 48)
 """Numbers of the definitions that upload records, cut into parts."""
+LISTED = range(48, 60)
+"""Numbers of the definitions of APIs that heed no key, and list the name that the submit gives."""
+SETTLE = 45.0
+"""Seconds that the list lags behind at most."""
 
 
 def _definitions() -> list[AsyncJob]:
     """Return definitions of every kind that the protocol tells apart."""
     made = []
-    for number in range(48):
-        keyed, fail, cancel = number % 2 == 0, number % 3 == 0, number % 4 != 3
+    for number in range(60):
+        keyed, fail, cancel = number % 2 == 0 and number not in LISTED, number % 3 == 0, number % 4 != 3
         url = "/jobs/{{ submission_id }}"
         data: dict[str, Any] = {
             "submit": {
@@ -60,9 +64,14 @@ def _definitions() -> list[AsyncJob]:
         }
         if number % 4 == 1:
             data["status"]["log"] = {"request": {"url": f"{url}/log"}}
-        if number >= 24:
+        if number in LISTED:
+            data["submit"]["request"]["json"] = {"name": "export {{ idempotency_key }}"}
+            data["list"] = _list(paged=number % 3 == 0)
+        if 24 <= number < 48 or number >= 54:
             again = (None, True, False)[number // 2 % 3] if number in UPLOADING else None
             steps = _by_steps(keyed=keyed, put=number % 3 == 0, uploads=number in UPLOADING, again=again)
+            if number in LISTED:
+                steps["steps"][0]["request"]["json"] = data["submit"]["request"]["json"]
             data["submit"] = {**data["submit"], **steps}
             del data["submit"]["request"]
         if number in UPLOADING:
@@ -75,6 +84,17 @@ def _definitions() -> list[AsyncJob]:
             data["cancel"] = {"method": "DELETE", "url": url}
         made.append(AsyncJob.load(data))
     return made
+
+
+def _list(*, paged: bool) -> dict[str, Any]:
+    """Return how to ask for the list, at once or page by page."""
+    request: dict[str, Any] = {"url": "/jobs"}
+    more: dict[str, Any] = {}
+    if paged:
+        request["params"] = {"after": "{{ next }}"}
+        more = {"paginate": {"next": "next"}}
+    read = {"records": "jobs", "id": "id", "submitted_at": "created", "marker": "name"}
+    return {"request": request, **read, "settle": SETTLE, **more}
 
 
 def _by_steps(*, keyed: bool, put: bool, uploads: bool, again: bool | None) -> dict[str, Any]:
@@ -131,6 +151,8 @@ class Plan:
     :param twins: two processes from the start, that know nothing of each other.
     :param jumps: that the clock is set back.
     :param sleeps_by_clock: a wait is over when the clock says so; else, when so much time has passed.
+    :param listed: the API heeds no key, and its list shows what a submit has made.
+    :param two_triggers: two processes wait for the job that another one submitted.
     :param moving: each answer names the next status URL.
     :param changes_at: true time at which the source of an upload changes; None: never, as with twins, which
         could not know of one another's parts.
@@ -156,6 +178,8 @@ class Plan:
     moving: bool
     slow: float
     fresh: bool
+    listed: bool = False
+    two_triggers: bool = False
     changes_at: float | None = None
     unreadable: float = 0.0
 
@@ -193,7 +217,8 @@ def _weather(rng: random.Random) -> Weather:
 
 def make_plan(rng: random.Random) -> Plan:
     number = rng.randrange(len(DEFINITIONS))
-    keyed = number % 2 == 0
+    listed = number in LISTED
+    keyed = number % 2 == 0 and not listed
     two_steps = rng.random() < 0.3
     moving = number in MOVING
     twins = keyed and rng.random() < 0.1 and not moving
@@ -215,6 +240,8 @@ def make_plan(rng: random.Random) -> Plan:
         moving=moving,
         slow=rng.choice((0.1, 0.1, 3.0, 40.0)),
         fresh=rng.random() < 0.4,
+        listed=listed,
+        two_triggers=two_steps and rng.random() < 0.2 and not moving,
         changes_at=rng.random() * 60 if rng.random() < 0.2 and not twins else None,
         unreadable=rng.choice((0, 0, 0.2)),
     )
@@ -237,6 +264,7 @@ def make_api(rng: random.Random, plan: Plan) -> FakeApi:
         skew=rng.choice((0, 0, 5000, -5000)),
         queued=rng.choice((0, 0, 40, 1e9)),
         moves=plan.moving,
+        lags=rng.choice((0, 0, 3, SETTLE - 1)),
     )
 
 

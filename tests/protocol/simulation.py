@@ -1,8 +1,9 @@
 """Run random histories against the protocol, or tell one of them as a story.
 
-    python tests/protocol/simulation.py                      100,000 histories, on all cores
-    python tests/protocol/simulation.py --seed 4711          one history, told command by command
-    python tests/protocol/simulation.py --histories 2000000  a night's worth
+    python -m tests.protocol.simulation                          100,000 histories, on all cores
+    python -m tests.protocol.simulation --seed 4711              one history, told command by command
+    python -m tests.protocol.simulation --histories 1000000      as `make crash` does
+    python -m tests.protocol.simulation --histories 1000 --seed 5000 --processes 1
 
 A failing history prints its seed. The same seed is the same history, as long as the code is the same.
 """
@@ -29,7 +30,7 @@ from tests.protocol.history import Broken, History
 from tests.protocol.plans import described
 
 HISTORIES = 100_000
-_CHUNK = 500
+_CHUNK = 2000
 _SHOWN = 20
 
 
@@ -37,6 +38,7 @@ _SHOWN = 20
 class Tally:
     """What came of many histories.
 
+    :param kinds: for each kind of API, what came of its histories (see :data:`_COLUMNS`).
     :param ends: how they ended, by state or error.
     :param broken: seed and what did not hold, for the histories in which something did not.
     """
@@ -44,6 +46,7 @@ class Tally:
     histories: int = 0
     commands: int = 0
     crashes: int = 0
+    kinds: dict[str, collections.Counter[str]] = field(default_factory=dict)
     ends: collections.Counter[str] = field(default_factory=collections.Counter)
     broken: list[tuple[int, str]] = field(default_factory=list)
 
@@ -52,15 +55,19 @@ class Tally:
         self.commands += other.commands
         self.crashes += other.crashes
         self.ends.update(other.ends)
+        for kind, counted in other.kinds.items():
+            self.kinds.setdefault(kind, collections.Counter()).update(counted)
         self.broken.extend(other.broken)
 
 
 def run_chunk(seeds: range) -> Tally:
     """Run the histories of these seeds."""
+    gc.freeze()
     gc.disable()  # A history is small, and gone before the next: collecting costs a tenth of the time.
     tally = Tally()
     for seed in seeds:
         history = History(seed)
+        broken_before = len(tally.broken)
         try:
             history.run()
         except Broken as broken:
@@ -71,9 +78,30 @@ def run_chunk(seeds: range) -> Tally:
         tally.commands += history.commands
         tally.crashes += history.crashes
         tally.ends[_end(history)] += 1
+        counted = tally.kinds.setdefault(_kind(history), collections.Counter())
+        counted["histories"] += 1
+        counted["crashes"] += history.crashes
+        counted["jobs"] += len(history.api.jobs)
+        counted["looks"] += history.api.looks
+        counted["risks"] += history.risks > 0
+        counted["twice"] += len(history.api.jobs) > 1
+        counted["broken"] += len(tally.broken) - broken_before
     gc.enable()
     gc.collect()
     return tally
+
+
+_COLUMNS = ("histories", "crashes", "jobs", "looks", "risks", "twice", "broken")
+
+
+def _kind(history: History) -> str:
+    """Return what the API of a history has against a second job."""
+    submit = history.plan.definition.submit
+    assert submit is not None
+    steps = ", by steps" if submit.steps else ""
+    if history.plan.keyed:
+        return f"a key{steps}"
+    return f"a list{steps}" if history.plan.listed else f"neither, on_uncertain: {submit.on_uncertain}{steps}"
 
 
 def _end(history: History) -> str:
@@ -109,11 +137,16 @@ def report(tally: Tally, seconds: float) -> str:
     """Return what came of it, with the command that tells each failing history."""
     lines = [
         f"{tally.histories} histories, {tally.commands} commands, {tally.crashes} crashes in {seconds:.1f} s",
+        f"{'the API has':<42}" + "".join(f"{name:>11}" for name in _COLUMNS),
+        *(
+            f"{kind:<42}" + "".join(f"{counted[name]:>11,}" for name in _COLUMNS)
+            for kind, counted in sorted(tally.kinds.items())
+        ),
         "ends: " + ", ".join(f"{name} {count}" for name, count in tally.ends.most_common()),
     ]
     for seed, what in tally.broken[:_SHOWN]:
         lines.append(f"seed {seed}: {what}")
-        lines.append(f"    python tests/protocol/simulation.py --seed {seed}")
+        lines.append(f"    python -m tests.protocol.simulation --seed {seed}")
     if tally.broken:
         lines.append(f"{len(tally.broken)} histories failed")
     return "\n".join(lines)
@@ -135,16 +168,15 @@ def tell(seed: int) -> int:
 def main() -> int:
     """Read the arguments and run."""
     parser = argparse.ArgumentParser(description="Random histories of faults and crashes, on a fake clock.")
-    parser.add_argument("--seed", type=int, help="tell this history as a story")
-    parser.add_argument("--histories", type=int, default=HISTORIES)
-    parser.add_argument("--first", type=int, default=0, help="first seed of many")
-    parser.add_argument("--cores", type=int, default=None)
+    parser.add_argument("--seed", type=int, help="tell this history as a story; with --histories: the first")
+    parser.add_argument("--histories", type=int, help=f"how many ({HISTORIES:,})")
+    parser.add_argument("--processes", type=int, default=None, help="one for each core")
     given = parser.parse_args()
-    if given.seed is not None:
+    if given.seed is not None and given.histories is None:
         return tell(given.seed)
     started = time.monotonic()
     try:
-        tally = run_all(given.histories, given.first, given.cores)
+        tally = run_all(given.histories or HISTORIES, given.seed or 0, given.processes)
     except BrokenProcessPool:
         sys.exit("One of the processes was killed, so the histories are not all told. Out of memory?")
     print(report(tally, time.monotonic() - started))

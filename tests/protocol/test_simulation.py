@@ -8,12 +8,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
-from airflow_asyncjob.definition.models.submit import Submit
-from airflow_asyncjob.protocol import job, judge, steps, submitting
+from airflow_asyncjob.definition.job import AsyncJob
+from airflow_asyncjob.protocol import job, judge, seeking, steps, submitting
 from airflow_asyncjob.protocol.answers import Answer, Reading
 from airflow_asyncjob.protocol.facts import Facts
 from airflow_asyncjob.protocol.job import Job
@@ -63,7 +64,7 @@ def test_a_seed_is_told_as_a_story_and_is_always_the_same_history() -> None:
 
 
 def test_a_process_that_is_killed_ends_the_simulation() -> None:
-    command = [sys.executable, SIMULATION, "--histories", "10000000", "--cores", "1"]
+    command = [sys.executable, SIMULATION, "--histories", "10000000", "--processes", "1"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         try:
             until(lambda: workers(process.pid))
@@ -96,7 +97,7 @@ def row(patch: Patch, phase: Phase, verdict: Verdict, *step: Any) -> None:
 
 
 def no_intent(patch: Patch) -> None:
-    patch.setattr(Steps, "_enter_record_intent", lambda self: Verdict.STORED)
+    patch.setattr(Job, "_enter_record_intent", lambda self: Verdict.STORED)
 
 
 def no_submission_stored(patch: Patch) -> None:
@@ -317,7 +318,7 @@ def refusal_hides_a_job(patch: Patch) -> None:
 
 def no_step_stored(patch: Patch) -> None:
     patch.setattr(Steps, "_enter_record_step", lambda self: Verdict.STORED)
-    patch.setattr(Steps, "_enter_record_intent", lambda self: Verdict.STORED)
+    patch.setattr(Job, "_enter_record_intent", lambda self: Verdict.STORED)
 
 
 def step_forgotten_by_the_next(patch: Patch) -> None:
@@ -360,13 +361,15 @@ def a_stop_between_steps_is_a_stop_before_them(patch: Patch) -> None:
 
 
 def again_not_heard(patch: Patch) -> None:
-    whole = submitting.repeatable
+    whole = seeking.repeatable
 
-    def repeatable(submit: Submit, facts: Facts) -> bool:
-        steps = tuple(step.model_copy(update={"again": None}) for step in submit.steps or ())
-        return whole(submit.model_copy(update={"steps": steps or None}), facts)
+    def repeatable(definition: AsyncJob, facts: Facts) -> bool:
+        assert definition.submit is not None
+        steps = tuple(step.model_copy(update={"again": None}) for step in definition.submit.steps or ())
+        submit = definition.submit.model_copy(update={"steps": steps or None})
+        return whole(cast("AsyncJob", SimpleNamespace(submit=submit, list=definition.list)), facts)
 
-    patch.setattr(submitting, "repeatable", repeatable)
+    patch.setattr(seeking, "repeatable", repeatable)
 
 
 def a_changed_source_goes_on(patch: Patch) -> None:
@@ -385,6 +388,17 @@ def part_acknowledged_before_its_answer(patch: Patch) -> None:
         return facts
 
     patch.setattr(Facts, "of", classmethod(of))
+
+
+def the_list_is_believed_at_once(patch: Patch) -> None:
+    from airflow_asyncjob.protocol.seeking import Seeking
+
+    patch.setattr(Seeking, "_settle", property(lambda self: -1e6))
+
+
+def the_list_is_not_asked(patch: Patch) -> None:
+    patch.setattr(seeking, "findable", lambda definition, facts: False)
+    patch.setattr(seeking, "repeatable", lambda definition, facts: True)
 
 
 MUTANTS: list[Callable[[Patch], None]] = [
@@ -429,6 +443,8 @@ MUTANTS: list[Callable[[Patch], None]] = [
     again_not_heard,
     a_changed_source_goes_on,
     part_acknowledged_before_its_answer,
+    the_list_is_believed_at_once,
+    the_list_is_not_asked,
 ]
 
 

@@ -134,7 +134,7 @@ def test_every_part_is_sent_once_and_in_order_and_then_the_job_is_started() -> N
 def test_a_checkpoint_has_how_the_upload_was_cut_and_no_record_and_no_source() -> None:
     drive = sending(parts=1)
     kept = drive.stored[-1]
-    assert kept["upload"] == {"mark": "m1", "parts": 3, "records": 23}
+    assert kept["upload"] == {"mark": "m1", "parts": 3, "records": 23, "rejected": 0}
     assert (kept["phase"], kept["step"], kept["item"]) == ("intent", "send", 1)
     assert "contacts" not in json.dumps(kept)
 

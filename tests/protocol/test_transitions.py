@@ -27,12 +27,15 @@ from tests.protocol.driving import (
     CHANGED,
     DENIED,
     HTML,
+    LISTED,
+    LISTED_STEPS,
     LOST,
     NO_CANCEL,
     NO_KEY,
     NO_KEY_FAIL,
     NOT_SENT,
     NOW,
+    OURS,
     READY,
     SLOW_DOWN,
     SORRY,
@@ -47,6 +50,9 @@ from tests.protocol.driving import (
 )
 from tests.protocol.test_submit_parts import ONCE, PLANNED
 
+THERE = answer(200, {"jobs": [{"id": 3, "name": "another"}, OURS]})
+NOT_THERE = answer(200, {"jobs": []})
+PAGED = {"list": {"paginate": {"next": "next"}, "request": {"params": {"after": "{{ next }}"}}}}
 P, V = Phase, Verdict
 Scenario = Callable[[], Drive]
 INTENT = {"phase": "intent"}
@@ -113,6 +119,12 @@ def held_until_the_deadline() -> Drive:
     return polling().tell_all(far, S, W)
 
 
+def seeking_job(*changes: dict[str, object], settled: bool = False) -> Drive:
+    """Return a drive that asks the list for a job that an earlier process may have submitted."""
+    settled_at = {"settled_at": NOW - 1 if settled else NOW + 320, "list_answered": settled}
+    return Drive(LISTED, *changes, checkpoint={"phase": "intent", **settled_at})  # type: ignore[arg-type]
+
+
 def stop_before(drive: Drive, event: object) -> Drive:
     """Wish to stop while something is outstanding, and then tell what came of it."""
     drive.job.cancel(drive.now)
@@ -126,6 +138,7 @@ ROWS: list[tuple[Phase, Verdict, Phase, type[Command], Scenario]] = [
     (P.START, V.LOST, P.SUBMIT_PAUSE, Store, lambda: Drive(checkpoint=INTENT)),
     (P.START, V.RISKED, P.SUBMIT_PAUSE, Store, lambda: Drive(NO_KEY, checkpoint=INTENT)),
     (P.START, V.BARRED, P.RECORD_FAILURE, Finish, lambda: Drive(NO_KEY_FAIL, checkpoint=INTENT)),
+    (P.START, V.SOUGHT, P.SEARCH_PAUSE, Send, lambda: seeking_job()),
     (
         P.START,
         V.FORBIDDEN,
@@ -158,6 +171,7 @@ ROWS: list[tuple[Phase, Verdict, Phase, type[Command], Scenario]] = [
     (P.SUBMIT, V.ACCEPTED, P.RECORD_SUBMISSION, Store, lambda: submitting().tell(ACCEPTED)),
     (P.SUBMIT, V.STEPPED, P.RECORD_STEP, Store, lambda: submitting(STEPS).tell(CREATED)),
     (P.SUBMIT, V.AGAIN, P.RECORD_PAUSE, Store, lambda: submitting().tell(NOT_SENT)),
+    (P.SUBMIT, V.SOUGHT, P.RECORD_SEARCH, Store, lambda: submitting(LISTED).tell(LOST)),
     (P.SUBMIT, V.EXHAUSTED, P.RECORD_FAILURE, Store, lambda: submitting(NEVER).tell(NOT_SENT)),
     (
         P.SUBMIT,
@@ -194,6 +208,36 @@ ROWS: list[tuple[Phase, Verdict, Phase, type[Command], Scenario]] = [
     (P.SUBMIT_PAUSE, V.WOKEN, P.PLAN, Store, lambda: submit_paused().tell(W)),
     (P.SUBMIT_PAUSE, V.STOP_UNSENT, P.RECORD_FAILURE, Store, lambda: submit_paused().stop()),
     (P.SUBMIT_PAUSE, V.STOP_UNSURE, P.RECORD_FAILURE, Store, lambda: submitting().tell_all(SORRY, S).stop()),
+    (P.RECORD_SEARCH, V.STORED, P.SEARCH_PAUSE, Wait, lambda: submitting(LISTED).tell_all(LOST, S)),
+    (P.RECORD_SEARCH, V.STOP_UNSURE, P.RECORD_FAILURE, Store, lambda: submitting(LISTED).tell(LOST).stop()),
+    (P.SEARCH_PAUSE, V.WOKEN, P.SEARCH, Send, lambda: submitting(LISTED).tell_all(LOST, S, W)),
+    (
+        P.SEARCH_PAUSE,
+        V.STOP_UNSURE,
+        P.RECORD_FAILURE,
+        Store,
+        lambda: submitting(LISTED).tell_all(LOST, S).stop(),
+    ),
+    (
+        P.SEARCH,
+        V.OPEN,
+        P.SEARCH,
+        Send,
+        lambda: seeking_job(PAGED).tell(answer(200, {"jobs": [{"id": 3}], "next": "b"})),
+    ),
+    (P.SEARCH, V.ACCEPTED, P.RECORD_SUBMISSION, Store, lambda: seeking_job().tell(THERE)),
+    (P.SEARCH, V.STEPPED, P.RECORD_STEP, Store, lambda: seeking_job(LISTED_STEPS).tell(THERE)),
+    (P.SEARCH, V.AGAIN, P.SEARCH_PAUSE, Wait, lambda: seeking_job().tell(NOT_THERE)),
+    (P.SEARCH, V.SETTLED, P.SUBMIT_PAUSE, Store, lambda: seeking_job(settled=True).tell(NOT_THERE)),
+    (
+        P.SEARCH,
+        V.EXHAUSTED,
+        P.RECORD_FAILURE,
+        Store,
+        lambda: submitting(LISTED, NEVER).tell_all(LOST, S, W, NOT_THERE, W, NOT_THERE),
+    ),
+    (P.SEARCH, V.REFUSED, P.RECORD_FAILURE, Finish, lambda: seeking_job().tell(answer(404))),
+    (P.SEARCH, V.STOP_UNSURE, P.RECORD_FAILURE, Finish, lambda: seeking_job().stop()),
     (P.RECORD_STEP, V.STORED, P.SUBMIT_PAUSE, Send, lambda: submitting(STEPS).tell_all(CREATED, S)),
     (
         P.RECORD_STEP,

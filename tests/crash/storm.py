@@ -1,0 +1,307 @@
+"""The storm: jobs by the wave, blow after blow, until enough of them were hit; then the verdict."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg2
+
+from airflow_asyncjob.testing.airflow_api import AirflowApiError
+from airflow_asyncjob.testing.distributed import DistributedAirflow
+from airflow_asyncjob.testing.processes import wait_until
+from tests.crash.blows import ROOT, THINGS, Arm, Blow, Remote, choose
+from tests.crash.jobs import PHASES, Flying, Job, Phase, depends, in_flight, note_hits, wave
+from tests.crash.remote import exchanging
+from tests.crash.verdict import Fate, hit_jobs, judge, table
+
+KINDS = ("keyed", "listed", "neither")
+"""Of six runs, three are of the first kind, two of the second, one of the third: the DAGs ``crash_KIND``."""
+_TURNS = (0, 1, 0, 1, 0, 2)
+_IN_MID_EXCHANGE = ("task", "supervisor", "worker")
+"""What is struck while a task talks with the remote server, since most of a task's time is its start."""
+
+SETTINGS = {
+    # So short that what is dead is noticed within a storm of minutes; the defaults are 300, 600 and 300 s.
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
+    "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "120",
+    "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "10",
+    "AIRFLOW__SCHEDULER__NUM_STUCK_IN_QUEUED_RETRIES": "20",
+    "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "30",
+    "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "20",
+    "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "20",
+    "AIRFLOW__CELERY__WORKER_PREFETCH_MULTIPLIER": "1",
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How large the storm is.
+
+    :param enough: jobs to hit in each phase; None: as long as ``minutes`` allow.
+    :param at_once: jobs in flight, about.
+    :param frozen: seconds of a freeze.
+    :param minutes: after these no blow begins and no job.
+    :param drain: minutes in which what is in flight then must end.
+    """
+
+    seed: int
+    things: tuple[str, ...]
+    enough: int | None = 200
+    at_once: int = 60
+    frozen: float = 60.0
+    minutes: float = 30.0
+    drain: float = 10.0
+    concurrency: int = 8
+    slowness: float = 10.0
+    bytes_per_second: int = 30_000
+
+
+@dataclass
+class Struck:
+    """A blow that was struck, how many tasks it hit, by phase, and of which jobs (run and map index).
+
+    :param exchanging: how many of these jobs had a submit or a download on its way at that moment.
+    """
+
+    blow: Blow
+    at: float
+    hits: dict[str, int]
+    jobs: list[tuple[str, int]]
+    exchanging: int
+
+
+class Storm:
+    """An engine, a remote server, jobs, and blows; a context manager.
+
+    :param say: called with each line for people.
+    """
+
+    def __init__(self, plan: Plan, home: Path, say: Callable[[str], None]) -> None:
+        self.plan = plan
+        self.home = home
+        self.say = say
+        self.results = home / "results"
+        home.mkdir(parents=True, exist_ok=True)
+        self.remote = Remote(home / "remote", slowness=plan.slowness, bytes_per_second=plan.bytes_per_second)
+        self.airflow = DistributedAirflow(
+            home / "airflow",
+            ROOT / "tests" / "crash" / "dags",
+            concurrency=plan.concurrency,
+            env=SETTINGS,
+            connections={"remote": self.remote.connection},
+        )
+        self.arm = Arm(self.airflow, self.remote)
+        self.jobs: dict[tuple[str, int], Job] = {}
+        self.struck: list[Struck] = []
+        self._chance = random.Random(plan.seed)
+        self._waves = 0
+
+    def __enter__(self) -> Storm:
+        started = time.monotonic()
+        self.remote.processes.log_folder.mkdir(parents=True, exist_ok=True)
+        self.remote.start()
+        self.remote.network.__enter__()
+        try:
+            self.airflow.__enter__()
+            for kind in KINDS:
+                self.airflow.wait_for_dag(f"crash_{kind}", timeout=600)
+        except BaseException:
+            self.airflow.stop()
+            self._end_remote()
+            raise
+        self.arm.__enter__()
+        self.say(f"the engine is healthy after {time.monotonic() - started:.0f} s")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self.arm.__exit__()
+            self.airflow.stop()
+        finally:
+            self._end_remote()
+
+    def _end_remote(self) -> None:
+        self.remote.network.__exit__()
+        self.remote.processes.stop()
+
+    # jobs
+
+    def launch(self, kind: str, size: int) -> list[Job]:
+        """Start one run with so many jobs; while the API server is down, ask again."""
+        self._waves += 1
+        jobs = wave(kind, self._waves, size, random.Random(f"{self.plan.seed}/{self._waves}"), self.results)
+        conf = {"plans": [job.plan for job in jobs], "folder": str(jobs[0].folder)}
+        run_id = jobs[0].run_id
+        for job in jobs:
+            self.jobs[job.run_id, job.index] = job
+
+        def asked() -> bool:
+            try:
+                self.airflow.trigger(f"crash_{kind}", conf, run_id=run_id)
+            except AirflowApiError as problem:
+                return problem.status == httpx.codes.CONFLICT  # an earlier answer was lost
+            except httpx.HTTPError:
+                return False
+            return True
+
+        wait_until(asked, timeout=300, what=f"{run_id} is started", every=1)
+        return jobs
+
+    def over(self) -> dict[str, str]:
+        """Return the runs that are over, and their states."""
+        rows = self._look("SELECT run_id, state FROM dag_run WHERE state IN ('success', 'failed')")
+        return {row["run_id"]: row["state"] for row in rows}
+
+    def flying(self) -> list[Flying]:
+        """Return the tasks in flight; none while the database cannot be asked."""
+        try:
+            return in_flight(self.airflow)
+        except psycopg2.OperationalError:
+            return []
+
+    def _look(self, sql: str) -> list[dict[str, Any]]:
+        try:
+            return self.airflow.query(sql)
+        except psycopg2.OperationalError:
+            return []
+
+    def _unfinished(self) -> int:
+        over = self.over()
+        return sum(1 for job in self.jobs.values() if job.run_id not in over)
+
+    def _enough(self) -> bool:
+        if self.plan.enough is None:
+            return False
+        return min(hit_jobs(self.jobs.values()).values()) >= self.plan.enough
+
+    # blows
+
+    def _exchanging(self, flying: list[Flying]) -> list[Flying]:
+        """Return those of these tasks that talk with the remote server about a submit or a download now."""
+        found = exchanging(self.remote.journal, time.time())
+        jobs = {(one.run_id, one.index): one for one in flying}
+        talking = {
+            where
+            for where in jobs
+            if where in self.jobs and (jobs[where].phase, self.jobs[where].tag) in found
+        }
+        return [one for one in flying if one.state == "running" and (one.run_id, one.index) in talking]
+
+    def strike(self, blow: Blow, chance: random.Random, before: list[Flying]) -> Struck:
+        """Strike, wait, mend; and note which jobs it hit.
+
+        :param before: what is in flight now.
+        """
+        job_id, pid = self.arm.prepare(blow, before, chance)
+        hit = {one for one in before if depends(one, blow.component, job_id, pid)}
+        exchanged = len(self._exchanging(list(hit)))
+        at = time.time()
+        mend = self.arm.strike(blow, pid)
+        try:
+            until = time.monotonic() + blow.seconds
+            while blow.thing not in ("task", "supervisor") and time.monotonic() < until:
+                if blow.thing != "postgres":
+                    hit |= {one for one in self.flying() if depends(one, blow.component, job_id, pid)}
+                time.sleep(min(2.0, max(0.0, until - time.monotonic())))
+        finally:
+            mend()
+        counted = note_hits(self.jobs, hit, blow.component)
+        ours = sorted({(one.run_id, one.index) for one in hit} & set(self.jobs))
+        struck = Struck(blow, at, dict(counted), ours, exchanged)
+        self.struck.append(struck)
+        told = ", ".join(f"{counted[phase]} {phase}" for phase in PHASES)
+        self.say(f"{blow}: hit {told}; {exchanged} in mid-exchange")
+        return struck
+
+    def strike_where_it_hurts(self, blow: Blow, phase: Phase, chance: random.Random) -> Struck:
+        """Strike as soon as a job in this phase depends on it, with enough jobs in flight."""
+
+        def hurt() -> list[Flying]:
+            self._launch_more()
+            flying = self.flying()
+            if blow.thing in _IN_MID_EXCHANGE:
+                flying = [one for one in self._exchanging(flying) if one.phase == phase]
+            job_id, pid = self.arm.prepare(blow, flying, random.Random(0))
+            hurt = {one.phase for one in flying if depends(one, blow.component, job_id, pid)}
+            return flying if phase in hurt else []
+
+        what = f"a job depends on {blow.component}"
+        return self.strike(blow, chance, wait_until(hurt, timeout=240, what=what, every=0.3))
+
+    def rage(self) -> None:
+        """Strike at random until enough jobs were hit or the time is over; new waves come as old ones go."""
+        end = time.monotonic() + 60 * self.plan.minutes
+        while time.monotonic() < end and not self._enough():
+            self._launch_more()
+            chance = random.Random(f"{self.plan.seed}/blow/{len(self.struck)}")
+            blow = choose(chance, list(self.plan.things), self.airflow, self.plan.frozen)
+            before = self.flying()
+            patience = time.monotonic() + 10
+            while blow.thing in _IN_MID_EXCHANGE and time.monotonic() < patience:
+                before = self.flying()
+                if talking := self._exchanging(before):
+                    before = talking if blow.thing != "worker" else before
+                    break
+                time.sleep(0.3)
+            self.strike(blow, chance, before)
+            time.sleep(blow.pause)
+            self.say(
+                f"  {len(self.jobs)} jobs, {self._unfinished()} in flight, hit {hit_jobs(self.jobs.values())}"
+            )
+
+    def _launch_more(self) -> None:
+        """Start runs until enough jobs are in flight, and see that some of them are."""
+        while self._unfinished() < self.plan.at_once:
+            size = max(2, self.plan.at_once // 6)
+            self.launch(KINDS[_TURNS[self._waves % len(_TURNS)]], size)
+        wait_until(
+            lambda: len(self.flying()) >= self.plan.at_once // 6,
+            timeout=600,
+            what="jobs are in flight",
+            every=1,
+        )
+
+    def drain(self) -> bool:
+        """Wait until every run is over; False: not within the time."""
+        end = time.monotonic() + 60 * self.plan.drain
+        while (left := self._unfinished()) and time.monotonic() < end:
+            time.sleep(2)
+        if left:
+            self.say(f"{left} jobs are not over after {self.plan.drain:g} minutes")
+        return left == 0
+
+    def verdict(self) -> list[Fate]:
+        """Compare the ledger with Airflow."""
+        return judge(self.airflow, self.remote.journal, self.jobs.values())
+
+    def report(self, fates: list[Fate]) -> str:
+        """Write the JSON report, and return the table for people."""
+        path = self.home / f"report-{self.plan.seed}.json"
+        content = {
+            "plan": asdict(self.plan),
+            "hit": hit_jobs(self.jobs.values()),
+            "started again": dict(self.arm.started_again),
+            "blows": [asdict(struck) for struck in self.struck],
+            "jobs": [fate.to_dict() for fate in fates],
+        }
+        path.write_text(json.dumps(content, indent=1))
+        again = f"python -m tests.crash --seed {self.plan.seed}"
+        if set(self.plan.things) != set(THINGS):
+            again += "".join(f" --only {thing}" for thing in self.plan.things)
+        return f"{table(fates, self.plan.things)}\nseed {self.plan.seed}: {again}\nreport: {path}"
+
+
+@contextmanager
+def storm(plan: Plan, home: Path, say: Callable[[str], None] = print) -> Iterator[Storm]:
+    """Start everything, and end it."""
+    with Storm(plan, home, say) as running:
+        yield running
