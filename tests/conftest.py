@@ -41,7 +41,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.airflow)
         if fixtures & SERVERS:
             item.add_marker(pytest.mark.server)
-    items.sort(key=lambda item: item.get_closest_marker("airflow") is not None)
+    # One that has an engine of its own ends it before the one that all others share begins.
+    items.sort(
+        key=lambda item: (
+            item.get_closest_marker("airflow") is not None,
+            "airflow" in getattr(item, "fixturenames", ()),
+        )
+    )
 
 
 @pytest.fixture

@@ -101,11 +101,15 @@ def test_every_example_runs_against_its_job_server(airflow: LocalAirflow, tmp_pa
         for name, server in servers.items():
             airflow.set_connection(name, server.connection)
         for demo in DEMOS.values():
+            demo.listen(airflow, servers[demo.conn_id])
             for variable, value in demo.prepare(tmp_path).items():
                 airflow.set_variable(variable, value)
         story = Story()
         story.console.file = told = io.StringIO()
-        run_and_check(story, airflow, SHOWN, servers[SHOWN.conn_id])
+        try:
+            run_and_check(story, airflow, SHOWN, servers[SHOWN.conn_id])
+        finally:
+            print(told.getvalue())  # of a failed test, pytest shows it
         text = " ".join(told.getvalue().split())
         for words in ("submit[0] success", "fetch[1] Written: 4 records", "8, as many as the files have"):
             assert words in text
@@ -116,4 +120,10 @@ def test_every_example_runs_against_its_job_server(airflow: LocalAirflow, tmp_pa
             manifests = manifests_of(airflow, name, run_id)
             found[name] = problems_of(DEMOS[name], manifests, servers[DEMOS[name].conn_id])
         assert found == {name: [] for name in others}
+        taken = {one.event.job_id: one.code for one in servers["upgates"].deliveries}
+        # 401: the job had ended before anybody waited for it, which the first look of the wait finds out.
+        assert set(taken.values()) <= {202, 401}, "an event for each job of the shop"
+        assert len(taken) == servers["upgates"].ledger.accepted()
+        polls = servers["upgates"].ledger.entries("poll")
+        assert len(polls) <= 5 * len(taken), "events, and not looks, say when a job has ended"
         airflow.wait_until(lambda: scheduled_are_over(airflow), timeout=600, what="runs of a schedule")

@@ -113,6 +113,21 @@ def test_marking_the_waiting_task_failed_cancels_the_job(airflow: LocalAirflow, 
         )
 
 
+def test_a_submit_that_is_ended_before_its_answer_came_says_what_it_leaves(
+    airflow: LocalAirflow, tmp_path: Path
+) -> None:
+    with serving(airflow, "unanswered") as server:
+        server.faults.add("submit", "slow", seconds=60)
+        run = Run.start(airflow, server, "plain_keyed", tmp_path, conn="unanswered", plan={"run_for": 600})
+        airflow.wait_until(lambda: not server.faults.active(), what="the submit is at the server")
+        airflow.mark_failed(run.dag_id, run.run_id, "submit")
+        airflow.wait_until(
+            lambda: "Where no line after this one names a job, one may run at the API" in run.log("submit"),
+            what="the log says so",
+        )
+        assert run.sent("cancel") == [], "nobody knows the job"
+
+
 def test_marking_the_run_failed_cancels_the_job(airflow: LocalAirflow, tmp_path: Path) -> None:
     with serving(airflow, "marked_run") as server:
         run = Run.start(airflow, server, "plain_group", tmp_path, conn="marked_run", plan={"run_for": 600})

@@ -10,6 +10,8 @@ from airflow_asyncjob.testing import FakeClock
 from airflow_asyncjob.testing.local_airflow import LocalAirflow
 from tests.airflow.runs import Run, serving
 
+pytestmark = pytest.mark.busy
+
 FIFTY = 50
 HUNDRED = 100
 

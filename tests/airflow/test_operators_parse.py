@@ -275,7 +275,9 @@ def test_airflow_stores_the_dag_and_shows_its_links() -> None:
     assert json.dumps(stored) == json.dumps(DagSerialization.to_dict(dag))
     again = DagSerialization.from_dict(stored)
     links = {task.task_id: [link.name for link in task.operator_extra_links] for task in again.tasks}
-    assert links == {name: ["Job at the remote", "Result"] for name in ("submit", "wait", "fetch")}
+    assert links == {
+        name: ["Async job", "Job at the remote", "Result"] for name in ("submit", "wait", "fetch")
+    }
     assert again.get_task("fetch").template_fields == FETCH_FIELDS
 
 

@@ -82,6 +82,7 @@ def test_the_log_tells_the_story(airflow: LocalAirflow, tmp_path: Path) -> None:
         assert "running -> succeeded, progress 100" in waiting
         assert f"Job {job_id} is done after " in waiting
         assert "Written: 3 records" in run.log("job.fetch")
+        assert run.xcom("job.wait", "link_async_job").endswith("/tasks/job.wait/plugin/async-job")
         assert run.xcom("job.wait", "link_remote_job") == f"{url}/{job_id}"
         assert run.xcom("job.fetch", "link_result") == f"file://{tmp_path}/rows.csv"
 

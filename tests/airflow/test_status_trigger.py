@@ -13,11 +13,12 @@ from typing import Any
 import httpx
 import pytest
 from airflow.sdk.execution_time import task_runner
-from airflow.sdk.execution_time.comms import GetTaskStates, TaskStatesResult
+from airflow.sdk.execution_time.comms import GetTaskStates, GetXCom, TaskStatesResult, XComResult
 from airflow.sdk.serde import deserialize, serialize
 
 from airflow_asyncjob import AsyncStatusTrigger
 from airflow_asyncjob.hooks.records import finish_of
+from airflow_asyncjob.hooks.wake import WOKEN, Wake
 from airflow_asyncjob.protocol import Checkpoint, Submission, error_for
 from airflow_asyncjob.testing import FakeJobServer
 from airflow_asyncjob.triggers import status
@@ -51,6 +52,7 @@ def every_argument() -> dict[str, Any]:
         "names": {"ds": "2026-03-01", "map_index": 3},
         "checkpoint": checkpoint(key="k", attempt=2, looks=4, polls=3, deadline=time.time() + 60),
         "quiet": 7.5,
+        "deferral": "b1e6",
     }
 
 
@@ -67,8 +69,9 @@ def test_the_arguments_survive_what_airflow_does_with_them() -> None:
 
 def test_a_trigger_stored_without_the_arguments_that_have_defaults_still_loads() -> None:
     arguments = every_argument()
-    del arguments["quiet"]
-    assert AsyncStatusTrigger(**arguments).serialize()[1]["quiet"] == 0.0
+    del arguments["quiet"], arguments["deferral"]
+    stored = AsyncStatusTrigger(**arguments).serialize()[1]
+    assert (stored["quiet"], stored["deferral"]) == (0.0, "")
 
 
 @pytest.fixture
@@ -82,7 +85,7 @@ def submit(server: FakeJobServer, **plan: Any) -> str:
     return str(httpx.post(f"{server.url}/jobs", json=plan).json()["id"])
 
 
-def trigger(job_id: str, *, quiet: float = 0.0, **fields: Any) -> AsyncStatusTrigger:
+def trigger(job_id: str, *, quiet: float = 0.0, deferral: str = "", **fields: Any) -> AsyncStatusTrigger:
     return AsyncStatusTrigger(
         definition=DEFINITION,
         http_conn_id="shop",
@@ -90,6 +93,7 @@ def trigger(job_id: str, *, quiet: float = 0.0, **fields: Any) -> AsyncStatusTri
         names={},
         checkpoint=checkpoint(job_id, **fields),
         quiet=quiet,
+        deferral=deferral,
     )
 
 
@@ -225,12 +229,16 @@ def test_credentials_that_changed_are_fetched_again(monkeypatch: pytest.MonkeyPa
 class Supervisor:
     """The triggerer's supervisor as a trigger sees it: the first answer after a start takes its time."""
 
-    def __init__(self, state: str | None) -> None:
+    def __init__(self, state: str | None, wake: dict[str, Any] | None = None) -> None:
         self.asked = 0
+        self.wake = wake
         self.ready = asyncio.Event()
         self._states = {"r": {"wait": state}} if state else {}
 
-    async def asend(self, message: GetTaskStates) -> TaskStatesResult:
+    async def asend(self, message: GetTaskStates | GetXCom) -> TaskStatesResult | XComResult:
+        if isinstance(message, GetXCom):
+            assert (message.key, message.task_id, message.map_index) == (WOKEN, "wait", -1)
+            return XComResult(key=message.key, value=self.wake)
         self.asked += 1
         assert message.task_ids == ["wait"]
         await self.ready.wait()
@@ -238,13 +246,28 @@ class Supervisor:
 
 
 @pytest.mark.parametrize(
-    ("state", "cancels"), [("failed", True), ("success", False), (None, False), ("deferred", False)]
+    ("state", "on_mark_success", "cancels"),
+    [
+        ("failed", False, True),
+        ("failed", True, True),
+        ("success", False, False),
+        ("success", True, True),
+        ("skipped", True, False),
+        (None, True, False),
+        ("scheduled", True, False),
+        ("deferred", True, False),
+    ],
 )
 def test_a_job_is_cancelled_from_the_first_moment_of_its_trigger(
-    server: FakeJobServer, monkeypatch: pytest.MonkeyPatch, state: str | None, cancels: bool
+    server: FakeJobServer,
+    monkeypatch: pytest.MonkeyPatch,
+    state: str | None,
+    on_mark_success: bool,
+    cancels: bool,
 ) -> None:
     job_id = submit(server, run_for=60)
     waiting = trigger(job_id, next_poll_at=time.time() + 60)
+    waiting.definition["cancel"] = {**DEFINITION["cancel"], "on_mark_success": on_mark_success}
     waiting.task_instance = SimpleNamespace(dag_id="d", run_id="r", task_id="wait", map_index=-1)
 
     async def marked_at_once() -> int:
@@ -284,3 +307,62 @@ def test_the_channel_is_warmed_once_in_a_process(
         return supervisor.asked
 
     assert asyncio.run(two_triggers()) == 1
+
+
+def wake(deferral: str, *, held: bool) -> dict[str, Any]:
+    return Wake(at=time.time(), trigger_id=5, deferral=deferral, why="webhook", held=held).to_dict()
+
+
+@pytest.mark.parametrize(
+    ("noted", "cancels"),
+    [
+        pytest.param(wake("mine", held=False), False, id="its worker has ended the task"),
+        pytest.param(wake("mine", held=True), True, id="held, and marked failed before it was heeded"),
+        pytest.param(
+            wake("another", held=False), True, id="of an earlier deferral, with the same trigger id"
+        ),
+        pytest.param({"something": "else"}, True, id="written by somebody else"),
+    ],
+)
+def test_a_trigger_that_a_wake_has_ended_cancels_nothing(
+    server: FakeJobServer, monkeypatch: pytest.MonkeyPatch, noted: dict[str, Any], cancels: bool
+) -> None:
+    job_id = submit(server, run_for=60)
+    waiting = trigger(job_id, deferral="mine")
+    waiting.task_instance = SimpleNamespace(dag_id="d", run_id="r", task_id="wait", map_index=-1)
+
+    async def killed() -> None:
+        supervisor = Supervisor("failed", noted)
+        supervisor.ready.set()
+        monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", supervisor, raising=False)
+        await waiting.on_kill()
+
+    asyncio.run(killed())
+    assert [entry.job_id for entry in server.ledger.entries("cancel")] == ([job_id] if cancels else [])
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_a_wake_that_was_held_is_heeded_when_the_quiet_seconds_are_over(
+    server: FakeJobServer, monkeypatch: pytest.MonkeyPatch, held: bool
+) -> None:
+    job_id = submit(server)
+    waiting = trigger(job_id, quiet=0.1, deferral="mine", next_poll_at=time.time() + 3600)
+    waiting.task_instance = SimpleNamespace(dag_id="d", run_id="r", task_id="wait", map_index=-1)
+    monkeypatch.setattr(status, "_HELD_MARGIN", 0.1)
+    monkeypatch.setattr(status, "_WARM", [True])
+
+    async def first(seconds: float) -> dict[str, Any]:
+        supervisor = Supervisor("deferred", wake("mine", held=held))
+        monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", supervisor, raising=False)
+        async with asyncio.timeout(seconds):
+            event = await anext(waiting.run())
+        payload: dict[str, Any] = event.payload
+        return payload
+
+    if held:
+        assert asyncio.run(first(120))["outcome"]["state"] == "done"
+        assert len(server.ledger.entries("poll")) == 1
+    else:
+        with pytest.raises(TimeoutError):
+            asyncio.run(first(1))
+        assert server.ledger.entries("poll") == []

@@ -46,6 +46,26 @@ def test_done_writes_the_records_and_deletes_the_job(asyncjob: Asyncjob, server:
     assert server.ledger.running() == 0
 
 
+def test_a_job_that_runs_already_is_carried_on_and_nothing_is_submitted(
+    asyncjob: Asyncjob, server: FakeJobServer
+) -> None:
+    asyncjob.run(server, plan={"rows": 5})
+    ran = asyncjob.run(server, "--destination", "out.jsonl", "--submission-id", "job-1")
+    assert ran.code == 0, ran.stderr
+    assert ran.last["submission_id"] == "job-1"
+    assert ran.last["records"] == 5
+    assert purposes(server) == ["submit", "result", "delete"]
+
+
+def test_a_job_that_the_api_does_not_know_is_not_submitted_instead(
+    asyncjob: Asyncjob, server: FakeJobServer
+) -> None:
+    ran = asyncjob.run(server, "--submission-id", "job-9")
+    assert ran.code == 1
+    assert "The API does not know the job 'job-9'" in ran.stderr
+    assert purposes(server) == []
+
+
 @pytest.mark.parametrize("destination", ["out.jsonl", "-"])
 def test_a_transform_that_cannot_be_imported_is_known_before_the_submit(
     asyncjob: Asyncjob, server: FakeJobServer, destination: str

@@ -84,7 +84,7 @@ def test_the_mistakes_of_a_file_are_shown_at_once_with_line_value_and_valid_valu
         "orders.yaml:5: submit.request: required: the request that creates the job (or steps, where one "
         "is not enough)",
         "orders.yaml:6: submit.reqest: unknown field; did you mean 'request'? "
-        "Valid: request, steps, id, capture, upload, on_uncertain",
+        "Valid: request, steps, id, capture, upload, idempotency, on_uncertain",
         "orders.yaml:11: status.request.url: '/orders/exports/{{ captures.token }}': "
         "no section captures 'token'; Captured: none",
         "orders.yaml:14: status.unknown: 'ignore' is not one of: fail, running",

@@ -99,6 +99,7 @@ def test_everything_that_a_team_runs_is_there(services: dict[str, dict[str, Any]
     assert set(services) == BACKING | AIRFLOW_SERVICES
     assert services["worker"]["deploy"]["replicas"] == 2
     assert services["triggerer"]["deploy"]["replicas"] == 2
+    assert services["scheduler"]["deploy"]["replicas"] == 2
 
 
 def test_all_of_airflow_runs_in_one_image_that_holds_this_package(

@@ -83,3 +83,9 @@ def test_a_dag_file_with_a_packaged_definition_loads_nothing_heavy(tmp_path: Pat
     new = loaded(f"import runpy; runpy.run_path({str(dag)!r})", tmp_path, after=AIRFLOW_SDK)
     assert "airflow_asyncjob.task_group" in new
     assert packages(new) & HEAVY == set()
+
+
+def test_the_plugin_costs_every_process_its_names_only(tmp_path: Path) -> None:
+    after = "from airflow.sdk.plugins_manager import AirflowPlugin"
+    new = loaded("import airflow_asyncjob.plugin", tmp_path, after=after)
+    assert new - {"airflow_asyncjob"} == {"airflow_asyncjob.plugin"}

@@ -59,11 +59,13 @@ class Fetching:
         self.folder = folder
         self.sizes: list[tuple[int, int]] = []
         self.waits: list[str] = []
+        self.said: list[str] = []
 
     def __call__(
         self, definition: AsyncJob, targets: Any = "job-1", to: str = "out.jsonl", **more: Any
     ) -> Manifest:
         with Wire(ConnectionSettings(base_url=self.url), limits=definition.limits) as wire:
+            wire.say = lambda level, text: self.said.append(text)
             return fetch_result(
                 definition,
                 targets,

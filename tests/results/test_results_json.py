@@ -131,11 +131,16 @@ def test_where_records_lie(document: Any, path: str | None, expected: list[Any])
         ("{a: 1}", "data", "it is not JSON: the name of a field was expected and 'a' came"),
         ("[{'a': 1}]" + " " * 100, None, "after record 0 it is not JSON"),
         ('[{"a": NaN}]', None, "NaN is not JSON"),
+        (
+            '[{"a": {"b": 1%s}}]' % ("0" * 4300),
+            None,
+            'the field "b" has 4,301 digits, and at most 4,300 are read',
+        ),
         ('[{"a": -Infinity}]', None, "-Infinity is not JSON"),
         ('[{"a": "\n"}]' + " " * 100, None, "Invalid control character"),
         ("<html><body>Sign in</body></html>", None, "an HTML page came instead of data"),
         ("nothing here, sorry for that", None, "it is not JSON"),
-        ("[" + "9" * 5000 + "]", None, "it is not JSON: Exceeds the limit"),
+        ("[" + "9" * 5000 + "]", None, "it is not JSON: a whole number has 5,000 digits"),
         ("[" * 100_000 + "]" * 100_000, None, "after record 0 it is not JSON: it is nested too deep"),
     ],
 )

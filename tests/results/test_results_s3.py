@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,23 @@ def test_a_writer_that_is_killed_leaves_no_object(client: Any, moto: Moto) -> No
     assert keys(client, "killed/") == []
     for upload in uploads(client):
         client.abort_multipart_upload(Bucket=BUCKET, Key=upload["Key"], UploadId=upload["UploadId"])
+
+
+def test_two_uploads_of_one_object_at_once_do_not_mix(client: Any, s3: Any) -> None:
+    """The one that is whole last is what stays."""
+    later = at(s3, "twice/a.bin")
+
+    class Slow(Given):
+        def chunks(self) -> Iterator[bytes]:
+            for number, chunk in enumerate(super().chunks()):
+                if number == 110:  # parts of it are up
+                    write_result([Given(b"2" * LARGE, piece=2**20)], Records(), later)
+                    assert body(client, "twice/a.bin") == b"2" * LARGE
+                yield chunk
+
+    write_result([Slow(b"1" * LARGE, piece=2**20)], Records(), later)
+    assert body(client, "twice/a.bin") == b"1" * LARGE
+    assert uploads(client) == []
 
 
 @pytest.mark.parametrize("size", [1, LARGE])

@@ -48,6 +48,7 @@ def test_the_demonstration_runs_checks_and_leaves_nothing_running(project: Path)
     assert "200,000 rows, each value as the server has it" in output
     assert "EXTERNAL_ID of row 42 is '0000000042'" in output
     assert "saw 1 submission, 2 polls, 2 downloads" in output
+    assert re.search(r"task wait ended \d+\.\d s later; \d+ looks at the job in all", output), output
     assert "SG." not in output, "no secret is shown"
     assert processes_in(project) == []
     address = re.search(r"is healthy at (http://127\.0\.0\.1:\d+)", output)

@@ -141,6 +141,17 @@ def test_truncate_sends_less_than_it_announces(
     assert client.get(path).content == whole
 
 
+def test_break_resets_in_mid_body(server: FakeJobServer, client: httpx.Client) -> None:
+    path = "/jobs/job-1/result/1"
+    whole = client.get(path).content
+    assert server.ledger.entries("result")[-1].sent == len(whole)
+    server.faults.add("result", "break")
+    with pytest.raises(httpx.ReadError):
+        client.get(path)
+    assert server.ledger.entries("result")[-1].sent == len(whole) // 2
+    assert client.get(path).content == whole
+
+
 def test_truncate_of_an_empty_body_announces_a_byte(server: FakeJobServer, client: httpx.Client) -> None:
     server.options.status_habit = "header"
     server.faults.add("poll", "truncate")

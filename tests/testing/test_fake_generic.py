@@ -320,6 +320,41 @@ def test_options_of_a_wrong_value_are_an_error() -> None:
         FakeJobServer(status_habit="yaml")
     with pytest.raises(ValueError, match="auth is one of bearer, basic, api_key, or None, not 'digest'"):
         FakeJobServer(auth="digest")
+    with pytest.raises(ValueError, match="ranges is one of etag, weak, date, refused, or None, not 'all'"):
+        FakeJobServer(ranges="all")
+
+
+# Parts of a result ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ranges", "validator", "takes"),
+    [
+        (None, None, False),
+        ("etag", "etag", True),
+        ("weak", "etag", False),
+        ("date", "last-modified", True),
+        ("refused", "etag", False),
+    ],
+)
+def test_a_part_is_there_for_who_has_the_start_of_the_same_result(
+    server: FakeJobServer, client: httpx.Client, ranges: Any, validator: str | None, takes: bool
+) -> None:
+    server.options.ranges = ranges
+    client.post("/jobs", json={"rows": 10})
+    first = client.get("/jobs/job-1/result/1")
+    whole, found = first.content, "" if validator is None else first.headers[validator]
+    assert ("etag" in first.headers or "last-modified" in first.headers) is (validator is not None)
+    for wanted, code in (({"If-Range": found}, 206), ({"If-Range": '"other"'}, 200)):
+        part = client.get("/jobs/job-1/result/1", headers={"Range": "bytes=7-", **wanted})
+        if code == 206 and takes:
+            assert (part.status_code, part.content) == (206, whole[7:])
+            assert part.headers["content-range"] == f"bytes 7-{len(whole) - 1}/{len(whole)}"
+        else:
+            assert (part.status_code, part.content) == (200, whole)
+    if ranges in ("etag", "weak", "date"):
+        part = client.get("/jobs/job-1/result/1", headers={"Range": f"bytes={len(whole)}-"})
+        assert (part.status_code, part.headers["content-range"]) == (416, f"bytes */{len(whole)}")
 
 
 # Rows in pages ---------------------------------------------------------------------------------------------

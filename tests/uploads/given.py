@@ -24,8 +24,8 @@ def named(rows: Any) -> dict[str, Any]:
     return {"inputs": {"rows": rows}, "ds": "2026-11-22"}
 
 
-def plan(up: Upload, rows: Any) -> Plan:
-    return plan_upload(up, named(rows), local_source)
+def plan(up: Upload, rows: Any, *, md5: bool = False) -> Plan:
+    return plan_upload(up, named(rows), local_source, md5=md5)
 
 
 def bodies(up: Upload, rows: Any) -> list[bytes]:

@@ -10,6 +10,7 @@ import pytest
 
 from airflow_asyncjob.definition import AsyncJob
 from airflow_asyncjob.errors import SourceChangedError
+from airflow_asyncjob.protocol import Submission
 from airflow_asyncjob.results.rejects import Reject
 from airflow_asyncjob.transport.upload import local_source
 from airflow_asyncjob.uploads import account as account_module
@@ -25,7 +26,7 @@ def account(
     source: Any,
     refused: list[dict[str, Any]] | None = None,
     rejects: Any = None,
-    mark: str = "",
+    submission: Submission | None = None,
     **upload: Any,
 ) -> Account:
     section = {"source": "{{ inputs.people }}", "key": "email", "required": "email", **upload}
@@ -39,7 +40,7 @@ def account(
         },
         partial=True,
     )
-    return Account(job, {"inputs": {"people": source}}, local_source, lambda: refused or [], mark)
+    return Account(job, {"inputs": {"people": source}}, local_source, lambda: refused or [], submission)
 
 
 def entry(number: int | None = None, key: str | None = None) -> Reject:
@@ -144,9 +145,28 @@ def test_a_file_that_changed_after_it_was_sent_is_not_counted(tmp_path: Path) ->
     path = written(tmp_path / "people.csv", PEOPLE)
     upload = account(path)._upload
     mark = plan_upload(upload, {"inputs": {"people": path}}, local_source).mark
-    same = account(path, mark=mark)
+    sent = Submission("7", 0.0, mark=mark, records=8)
+    same = account(path, submission=sent)
     assert told(same.before()) == []
     assert same.sent == 8
     written(tmp_path / "people.csv", [*PEOPLE, {"email": "new", "age": 1}])
     with pytest.raises(SourceChangedError, match="is not what it was when the job was sent"):
-        list(account(path, mark=mark).before())
+        list(account(path, submission=sent).before())
+
+
+def test_a_file_of_which_all_was_sent_is_read_again_only_for_what_was_refused(tmp_path: Path) -> None:
+    path = written(tmp_path / "people.csv", PEOPLE)
+    plan = plan_upload(account(path)._upload, {"inputs": {"people": path}}, local_source)
+    sent = Submission("7", 0.0, mark=plan.mark, records=plan.records, left_out=plan.rejected)
+    refused = account(path, submission=sent)
+    assert told(refused.before()) == []
+    assert told(refused.matched([entry(3)])) == [(3, "p2", "job")]
+    written(tmp_path / "people.csv", [*PEOPLE, {"email": "new", "age": 1}])
+    changed = account(path, submission=sent)
+    assert told(changed.before()) == []
+    with pytest.raises(SourceChangedError, match="is not what it was when the job was sent"):
+        list(changed.matched([entry(3)]))
+    (tmp_path / "people.csv").unlink()
+    gone = account(path, submission=sent)
+    assert told(gone.before()) == []
+    assert (gone.sent, gone.accepted) == (8, 8)

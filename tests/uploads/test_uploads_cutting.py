@@ -51,6 +51,8 @@ def test_a_plan_says_what_each_part_is() -> None:
 
 def test_hashes_are_those_of_the_body() -> None:
     (part,) = plan(upload(), [{"a": 1}]).parts
+    assert part.md5 == ""
+    (part,) = plan(upload(), [{"a": 1}], md5=True).parts
     assert part.md5 == "70imXTxMYZAaVpGl55ZOYA=="
     assert part.sha256 == "b713f6d2a989e907c58516a7c8bb487792c8785ddbf367b80dc774bf33b85a85"
 

@@ -110,7 +110,7 @@ def test_what_is_no_mapping_is_refused(tmp_path: Path) -> None:
         4: "it is a list, not a mapping with fields",
         5: "it is null, not a mapping with fields",
     }
-    assert [reject.record for reject in rejects(upload(key="a"), str(path))] == [None] * 4
+    assert [reject.record for reject in rejects(upload(key="a"), str(path))] == [2, "x", [3], None]
 
 
 def test_what_json_cannot_hold_is_refused() -> None:

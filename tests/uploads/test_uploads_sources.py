@@ -17,7 +17,7 @@ from airflow_asyncjob.definition.models.upload import Upload
 from airflow_asyncjob.errors import EmptySourceError, SourceError, UploadError
 from airflow_asyncjob.transport.upload import Source
 from airflow_asyncjob.uploads import PartReader, plan_upload
-from tests.uploads.given import bodies, named, plan, upload, written
+from tests.uploads.given import bodies, named, plan, rejects, upload, written
 
 ROWS = [{"a": "1", "b": "x"}, {"a": "2", "b": "ü\n"}]
 
@@ -122,13 +122,27 @@ def test_values_of_parquet_become_those_of_json(tmp_path: Path) -> None:
         ("r.json", b"3", "as json: the document is a number, not a list of records or a record"),
         ("r.jsonl", b'{"a": 1}\n{"a": 2}\n{"a" 3}\n', "as jsonl: record 3 in line 3 is not JSON"),
         ("r.jsonl", b"<!DOCTYPE html><html>", "as jsonl: an HTML page came instead of data"),
+        (
+            "r.json",
+            b'[{"n": 1' + b"0" * 4300 + b"}]",
+            'the field "n" has 4,301 digits, and at most 4,300 are read',
+        ),
+        (
+            "r.jsonl",
+            b'{"n": [-1' + b"0" * 4300 + b"]}\n",
+            "a whole number has 4,301 digits, and at most 4,300",
+        ),
         ("r.parquet", b"PAR1 and no more", "cannot be read as parquet: "),
         (
             "r.csv.gz",
-            gzip.compress(b"a\n" + bytes(range(256)) * 90)[:50],
+            gzip.compress(b"a\n" + bytes(range(256)) * 90, mtime=0)[:50],
             "its gzip archive ends early. It may not be written whole: let the task wait for it.",
         ),
-        ("r.csv.gz", gzip.compress(b"a\n1\n") + b"more", "its gzip archive is damaged, or followed by"),
+        (
+            "r.csv.gz",
+            gzip.compress(b"a\n1\n", mtime=0) + b"more",
+            "its gzip archive is damaged, or followed by",
+        ),
     ],
 )
 def test_a_file_that_is_not_as_declared_is_an_error(
@@ -147,7 +161,11 @@ def test_a_file_that_is_not_as_declared_is_an_error(
     ("values", "said"),
     [
         (pa.array([9 * 10**14], pa.timestamp("s")), "cannot be read as parquet: "),
-        (pa.array([5001], pa.time64("ns")), "is not safely convertible to microseconds"),
+        (pa.array([5000, 5001], pa.time64("ns")), "record 2, field a: it holds a time of day with nanosec"),
+        (
+            pa.array([[0, 1]], pa.list_(pa.time64("ns"))),
+            "record 1, field a: it holds a time of day with nano",
+        ),
         (pa.array([5], pa.timestamp("s", "Nowhere/City")), "'Nowhere/City'"),
     ],
 )
@@ -201,6 +219,8 @@ def test_the_advice_is_about_the_file(tmp_path: Path) -> None:
         ("r.csv", b"a,b\n"),
         ("r.csv", b"\xef\xbb\xbfa,b\r\n\r\n"),
         ("r.json", b"[]"),
+        ("r.json", b""),
+        ("r.parquet", b""),
         ("r.jsonl", b""),
         ("r.jsonl", b"\n\n"),
         ("r.json", b'{"rows": null}'),
@@ -311,3 +331,22 @@ def test_a_storage_of_any_kind_is_read_by_its_open_files(up: Upload) -> None:
     assert len(reader.body(len(planned.parts))) == planned.parts[-1].bytes
     opened: BinaryIO | _File = find("").open()
     assert opened.read(3) == b"a,b"
+
+
+def test_times_of_any_unit_are_sent_to_the_microsecond(tmp_path: Path) -> None:
+    table = pa.table(
+        {
+            "at": pa.array([1_999], pa.timestamp("ns")),
+            "within": pa.array([{"for": [2_001]}], pa.struct({"for": pa.list_(pa.duration("ns"))})),
+            "time": pa.array([3_000], pa.time64("ns")),
+        }
+    )
+    pq.write_table(table, tmp_path / "rows.parquet")
+    assert sent(str(tmp_path / "rows.parquet")) == [
+        {"at": "1970-01-01T00:00:00.000001", "within": {"for": ["PT0.000002S"]}, "time": "00:00:00.000003"}
+    ]
+
+
+def test_a_record_that_is_no_mapping_is_kept_in_its_reject() -> None:
+    found = rejects(upload(), [1, "x", {"a": 1}, [2], None])
+    assert [(reject.number, reject.record) for reject in found] == [(1, 1), (2, "x"), (4, [2]), (5, None)]

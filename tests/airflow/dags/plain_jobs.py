@@ -38,6 +38,9 @@ with dag("plain_group"):
 with dag("plain_retried"):
     async_job(**JOB, destination=FILE, group_id="job", **TWICE)
 
+with dag("plain_woken"):
+    async_job(**JOB, destination=FILE, group_id="job", initial_wait="1h", poll_wait="1h", timeout="9h")
+
 with dag("plain_timeout"):
     async_job(**JOB, group_id="hard", timeout=6)
     async_job(**JOB, group_id="soft", timeout=6, soft_fail=True)
