@@ -293,9 +293,12 @@ def raw_time(url: str, block: int, folder: Path, size: int, rounds: int) -> None
     for name, script in (("", REQUESTS), (", hashed and synced", HASHED)):
         few, many = ([sys.executable, "-c", script, f"{url}/data/csv/{count}", out] for count in (FEW, rows))
         ways[f"requests{name}"] = (few, many)
-    for name, cost in compared(ways, rounds).items():
+    costs = compared(ways, rounds)
+    own = next(iter(costs.values()))
+    for name, cost in costs.items():
         times = "".join(f"{seconds / size * 1000:>10.2f}" for seconds in (cost.processor, cost.clock))
-        print(f"{name:<38}{times}  ms a MB", flush=True)
+        of_it = f"; this package {own.processor / cost.processor:.2f} and {own.clock / cost.clock:.2f} times"
+        print(f"{name:<38}{times}  ms a MB{'' if cost is own else of_it}", flush=True)
 
 
 def memory(url: str, block: int, folder: Path, megabytes: list[int]) -> None:
