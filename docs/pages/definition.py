@@ -18,7 +18,7 @@ from pages.markdown import NOTICE, table
 
 __all__ = ["default_text", "definition_page", "field_at", "meaning_text", "models_in", "type_text"]
 
-DURATIONS = {"initial_wait", "poll_wait", "longest_wait", "timeout", "queue_timeout", "wait"}
+DURATIONS = {"initial_wait", "poll_wait", "longest_wait", "timeout", "queue_timeout", "tolerance", "wait"}
 
 
 def definition_page() -> str:
