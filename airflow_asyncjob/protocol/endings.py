@@ -162,6 +162,18 @@ def not_sought(definition: AsyncJob, facts: Facts, error: AsyncJobError) -> Unce
     )
 
 
+def list_too_late(until: float, latest: float, problem: str) -> UnreachableError:
+    """Return the error for a list that puts off longer than the job may wait to be accepted.
+
+    :param until: when it could be asked again, seconds since the epoch.
+    :param problem: the last request and its answer.
+    """
+    return UnreachableError(
+        f"{problem}. Expected a code of 2xx. The next look could be at {moment(until)}, and this job may "
+        f"wait to be accepted until {moment(latest)} (status.timeout after its first submit)"
+    )
+
+
 def not_adopted(facts: Facts, job_id: str, error: AsyncJobError) -> UncertainError:
     """Return the error for a step that was done, as the list says, without what the steps after it need.
 

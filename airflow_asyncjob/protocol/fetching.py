@@ -68,6 +68,11 @@ class Fetching(Machine):
         self._until = 0.0
         self._refreshed = False
 
+    @property
+    def problem(self) -> str:
+        """Why the last request did not work, for people; empty: none failed."""
+        return self._reading.problem if self._reading else ""
+
     def _open(self) -> Verdict:
         return Verdict.FRESH
 

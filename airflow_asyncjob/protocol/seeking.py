@@ -45,7 +45,8 @@ class Seeking(Steps):
     on: ``list.settle`` after the end of the submit; and where an earlier process sent it, that ended
     ``limits.exchange_timeout`` after its intent at the latest, also when the process runs on unseen; and
     in any case ``list.settle`` after the first answer of the list, since a server that hung may answer that
-    before it turns to a submit that it had received.
+    before it turns to a submit that it had received. A list that only puts off is asked as long as the job
+    may wait to be accepted.
     """
 
     def __init__(self, *given: Any) -> None:
@@ -120,7 +121,25 @@ class Seeking(Steps):
         assert self._search is not None
         self._search.tell(event, self._now)
         command = self._search.next(self._now)
-        return self._judge_found(self._search, command) if isinstance(command, Finish) else Verdict.OPEN
+        if isinstance(command, Finish):
+            return self._judge_found(self._search, command)
+        if isinstance(command, Wait):
+            return self._judge_put_off(self._search, command.until)
+        return Verdict.OPEN
+
+    def _judge_put_off(self, search: _Search, until: float) -> Verdict:
+        """Return what it means that the list is to be asked again at a time.
+
+        Each process has tries of its own, and one that hands the job over at a long wait never spends them:
+        what ends that is the time until when the job may wait to be accepted.
+        """
+        if until <= self._latest:
+            self._facts.not_before = until
+            return Verdict.OPEN
+        self._search = None
+        error = endings.list_too_late(until, self._latest, search.problem)
+        self._take(Reading(Answer.REFUSED, error=endings.not_sought(self.definition, self._facts, error)))
+        return Verdict.REFUSED
 
     def _judge_found(self, search: _Search, finish: Finish) -> Verdict:
         """Return what a whole look at the list means."""

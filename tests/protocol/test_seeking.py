@@ -10,6 +10,7 @@ import pytest
 from airflow_asyncjob.errors import UncertainError, UnreachableError
 from airflow_asyncjob.protocol import Goal, Purpose, Send, Wait
 from airflow_asyncjob.protocol.seeking import is_marked
+from airflow_asyncjob.protocol.times import moment
 from tests.protocol.driving import (
     ACCEPTED,
     DENIED,
@@ -21,6 +22,7 @@ from tests.protocol.driving import (
     NOT_SENT,
     NOW,
     OURS,
+    SLOW_DOWN,
     SORRY,
     UNCHANGED,
     Drive,
@@ -244,6 +246,42 @@ def test_a_list_that_never_answers_is_an_error_and_nothing_is_submitted(changes:
     )
     assert purposes(drive).count("submit") == 1
     assert drive.stored[-1]["phase"] == "intent"
+
+
+@pytest.mark.parametrize("changes", [(), (FAIL,)], ids=["resubmit", "fail"])
+def test_a_list_that_puts_off_for_ever_is_asked_until_the_job_may_not_wait_longer(changes: Any) -> None:
+    """Each wait is so long that the worker hands the job over: no process spends its tries."""
+    drive = lost({"status": {"timeout": 600}}, *changes)
+    submits, looks = 1, 1
+    while isinstance(drive.tell(SLOW_DOWN).store_all().command, Wait):
+        again, handed = drive.wait().until, drive.job.checkpoint.to_dict()
+        assert (handed["phase"], handed["not_before"]) == ("intent", again)
+        drive = listed({"status": {"timeout": 600}}, *changes, checkpoint=handed, now=again - 100)
+        assert drive.until_send().purpose is Purpose.LIST
+        assert drive.now == again, "it is not asked again before the API allows it"
+        submits, looks = submits + purposes(drive).count("submit"), looks + 1
+        assert looks < 20
+    error = drive.until_finish().error
+    assert isinstance(error, UncertainError)
+    assert error.may_resubmit
+    assert error.message == (
+        "It is not known whether the submit was accepted, and the API's list of jobs, which could tell, "
+        'cannot be read: GET https://api.example.com/jobs/7 answered 429: {"error": "slow down"}. Expected a '
+        f"code of 2xx. The next look could be at {moment(drive.now + 120)}, and this job may wait to be "
+        f"accepted until {moment(NOW + 600)} (status.timeout after its first submit). Nothing is sent again "
+        "(as it would be where there is no list). A retry of the task asks the list again."
+    )
+    assert (submits, looks) == (1, 5)
+    assert drive.stored[-1]["phase"] == "intent"
+
+
+def test_a_retry_after_a_list_that_put_off_too_long_asks_it_again() -> None:
+    drive = restarted({"status": {"timeout": 100}}, since=NOW - 50).tell(SLOW_DOWN)
+    assert isinstance(drive.until_finish().error, UncertainError)
+    retry = listed({"status": {"timeout": 100}}, checkpoint=drive.stored[-1], now=drive.now + 1)
+    assert retry.until_send().purpose is Purpose.LIST
+    assert retry.tell(FOUND).stored[-1]["submission"]["id"] == "7"
+    assert purposes(retry) == ["list"]
 
 
 @pytest.mark.parametrize(
