@@ -94,7 +94,7 @@ def _scalar(text: str) -> Any:
 
 def _json(text: str) -> Any:
     try:
-        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+        value = _JSON.decode(text)
         return _storable(value) if _WRITES_UNSTORABLE.search(text) else value
     except RecursionError:
         raise UnreadableError(f"the answer is JSON nested too deeply to be read: {excerpt(text)}") from None
@@ -119,6 +119,9 @@ def _finite(digits: str) -> float:
     if math.isinf(number):
         raise ValueError(f"{shown(digits)} is too large for a number")
     return number
+
+
+_JSON = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
 
 
 def _xml(body: bytes, text: str, encoding: str | None) -> Any:

@@ -54,12 +54,12 @@ def path_value(path: str, body: Any) -> Any:
     """
     if path.startswith("/"):
         return _walk_xml(_xml_steps(path), body)
-    compiled = _compiled(_as_jmespath(path), path)
+    compiled, several = _prepared(path)
     try:
         value = compiled.search(body, _OPTIONS)
     except jmespath.exceptions.JMESPathError as error:
         raise UnreadableError(f"path {path!r} does not work on this answer: {error}") from None
-    if _can_match_several(compiled.parsed):
+    if several:
         return Matches(_collapsed(item) for item in value or ())
     if value is None and not _present(compiled.parsed, body):
         return MISSING
@@ -71,6 +71,13 @@ def _collapsed(value: Any) -> Any:
     if isinstance(value, dict) and "#text" in value and all(key[:1] in "@#" for key in value):
         return value["#text"]
     return [_collapsed(item) for item in value] if isinstance(value, list) else value
+
+
+@functools.lru_cache(maxsize=1024)
+def _prepared(path: str) -> tuple[Any, bool]:
+    """Return a path compiled, and whether it can match several values."""
+    compiled = _compiled(_as_jmespath(path), path)
+    return compiled, _can_match_several(compiled.parsed)
 
 
 @functools.lru_cache(maxsize=1024)

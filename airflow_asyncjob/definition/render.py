@@ -142,7 +142,7 @@ def _inspected(request: Request) -> Iterator[Inspection]:
         {name: part.model_dump() for name, part in (request.multipart or {}).items()},
         request.file,
     )
-    return (inspect(text) for value in fields for text in texts_in(value) if is_template(text))
+    return (inspect(text) for value in fields if value for text in texts_in(value) if is_template(text))
 
 
 def _url(template: str, names: Mapping[str, Any], where: str) -> str:

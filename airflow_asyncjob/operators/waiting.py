@@ -88,7 +88,7 @@ class WaitsForJob(CancelsJob):
         now = self._situation(context)
         checkpoint = self._so_far(now, submission, key, attempt)
         if at_once:
-            checkpoint = checkpoint.model_copy(update={"next_poll_at": time.time()})
+            checkpoint = checkpoint.due(time.time())
         self._keep(now, checkpoint.to_dict())
         job = Job(
             self.definition,

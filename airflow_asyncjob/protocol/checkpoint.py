@@ -130,6 +130,13 @@ class Checkpoint(Model):
         """Return plain JSON, without what is at its default."""
         return {"version": VERSION, **self.model_dump(mode="json", exclude_defaults=True)}
 
+    def due(self, now: float) -> Checkpoint:
+        """Return the checkpoint of a wait that somebody woke: the next poll is due now, all else stays.
+
+        :param now: seconds since the epoch.
+        """
+        return self.model_copy(update={"next_poll_at": now})
+
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Checkpoint:
         """Read what :meth:`to_dict` wrote.

@@ -216,7 +216,7 @@ class Steps(Machine):
         assert facts.next_poll_at is not None
         if facts.next_poll_at < deadline:
             return facts.next_poll_at, False
-        last = max(deadline, self._first_look_at())
+        last = max(deadline, min(self._first_look_at(), facts.next_poll_at))  # sooner where somebody woke it
         forbidden = facts.not_before is not None and facts.not_before > max(last, self._now)
         return (deadline, True) if forbidden else (last, False)
 

@@ -47,6 +47,11 @@ class Bounds:
     def copy(self) -> Bounds:
         return Bounds(self.poll, self.look, self.submit)
 
+    def come_closer(self, seconds: float) -> None:
+        """Heed that the clock was set forward, which is all that a process knows of the time."""
+        self.poll, self.look = self.poll - seconds, self.look - seconds
+        self.submit, self.listing = self.submit - seconds, self.listing - seconds
+
 
 @dataclass
 class Process:
@@ -82,6 +87,8 @@ class Process:
     looks: int = 0
     mark: str = ""
     """Of the source, as this process has cut it."""
+    woken: bool = False
+    """By an event: it looks at once, and once."""
 
 
 class Checks:

@@ -150,6 +150,8 @@ class Plan:
     :param trigger: what waits cannot store anything.
     :param twins: two processes from the start, that know nothing of each other.
     :param jumps: that the clock is set back.
+    :param leaps: that it is set forward, and perhaps back again.
+    :param events: that the API sends an event, perhaps twice, late, or about another job.
     :param sleeps_by_clock: a wait is over when the clock says so; else, when so much time has passed.
     :param listed: the API heeds no key, and its list shows what a submit has made.
     :param two_triggers: two processes wait for the job that another one submitted.
@@ -174,6 +176,8 @@ class Plan:
     trigger: bool
     twins: bool
     jumps: float
+    leaps: float
+    events: float
     sleeps_by_clock: bool
     moving: bool
     slow: float
@@ -236,6 +240,8 @@ def make_plan(rng: random.Random) -> Plan:
         trigger=two_steps and rng.random() < 0.5,
         twins=twins,
         jumps=rng.choice((0, 0, 0, 0.1)),
+        leaps=rng.choice((0, 0, 0, 0.05)),
+        events=0 if twins else rng.choice((0, 0, 0.1)),
         sleeps_by_clock=rng.random() < 0.5,
         moving=moving,
         slow=rng.choice((0.1, 0.1, 3.0, 40.0)),

@@ -84,6 +84,32 @@ def test_a_wait_that_is_cut_short_leads_to_a_look() -> None:
     assert isinstance(drive.command, Send)
 
 
+def woken(drive: Drive) -> Drive:
+    """Return another process that carries the wait on, since an event of the API came."""
+    return Drive(checkpoint=drive.job.checkpoint.due(drive.now), now=drive.now)
+
+
+def test_an_event_makes_the_wait_look_once_now() -> None:
+    drive = polling().tell(BUSY)
+    drive.now += 4
+    drive = woken(drive)
+    assert drive.until_send().purpose is Purpose.POLL
+    assert drive.now == NOW + 4
+    drive.tell(BUSY)
+    assert drive.wait().until == NOW + 14
+    assert drive.job.deadline == SUBMISSION.submitted_at + 3600
+
+
+def test_an_event_after_the_deadline_makes_the_wait_look_now_too() -> None:
+    drive = polling(now=SUBMISSION.submitted_at + 3601).tell(SORRY)
+    assert drive.wait().reason == "the last look, at the deadline"
+    assert drive.wait().until == drive.now + 10
+    begun = drive.now
+    drive = woken(drive)
+    assert drive.until_send().purpose is Purpose.POLL
+    assert drive.now == begun
+
+
 # Retry-After --------------------------------------------------------------------------------------------
 
 
