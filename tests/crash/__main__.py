@@ -5,8 +5,11 @@ from __future__ import annotations
 import argparse
 import random
 import shutil
+import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.crash.blows import ROOT, THINGS
@@ -35,12 +38,16 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{time.monotonic() - started:6.0f} s  {line}", flush=True)
 
     say(f"seed {seed}")
-    with Storm(plan, home, say) as storm:
-        storm.rage()
-        say("the storm is over; waiting for the jobs that are in flight")
-        ended = storm.drain()
-        fates = storm.verdict()
-        print(storm.report(fates), flush=True)
+    try:
+        with limited(plan.limit), Storm(plan, home, say) as storm:
+            storm.rage()
+            say("the storm is over; waiting for the jobs that are in flight")
+            ended = storm.drain()
+            fates = storm.verdict()
+            print(storm.report(fates), flush=True)
+    except TimeLimit as problem:
+        print(f"{problem}; what was going on is in {home}", flush=True)
+        return 4
     bad = [fate for fate in fates if set(fate.problems) & set(_FATAL)]
     for fate in bad:
         print(f"  {fate.to_dict()}")
@@ -53,20 +60,57 @@ def main(arguments: list[str] | None = None) -> int:
     return 0 if ended and not bad else 1
 
 
+class TimeLimit(Exception):
+    """It took longer than it may."""
+
+
+@contextmanager
+def limited(minutes: float) -> Iterator[None]:
+    """Interrupt whatever this process does when it takes longer.
+
+    :raises TimeLimit: it did.
+    """
+
+    def over(*_: object) -> None:
+        raise TimeLimit(f"not over after {minutes:g} minutes")
+
+    before = signal.signal(signal.SIGALRM, over)
+    signal.setitimer(signal.ITIMER_REAL, 60 * minutes)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.crash", description=__doc__)
     parser.add_argument(
         "--seed", type=int, help="of an earlier storm: the same blows and jobs; default: by chance"
     )
-    parser.add_argument("--jobs", type=int, default=200, help="jobs to hit in each phase (default: 200)")
-    parser.add_argument("--minutes", type=float, default=30, help="after these no blow begins (default: 30)")
+    parser.add_argument(
+        "--jobs", type=int, default=Plan.enough, help="jobs to hit in each phase (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=Plan.minutes,
+        help="after these no blow begins (default: %(default)g)",
+    )
     parser.add_argument(
         "--only", action="append", choices=list(THINGS), help="strike this alone; may be repeated"
     )
-    parser.add_argument("--frozen", type=float, default=60, help="seconds of a freeze (default: 60)")
-    parser.add_argument("--at-once", type=int, default=60, help="jobs in flight, about (default: 60)")
     parser.add_argument(
-        "--concurrency", type=int, default=8, help="tasks of one worker at a time (default: 8)"
+        "--frozen", type=float, default=Plan.frozen, help="seconds of a freeze (default: %(default)g)"
+    )
+    parser.add_argument(
+        "--at-once", type=int, default=Plan.at_once, help="jobs in flight, about (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--concurrency",
+        type=int,
+        default=Plan.concurrency,
+        help="tasks of one worker at a time (default: %(default)s)",
     )
     parser.add_argument("--home", type=Path, default=ROOT / ".crash", help="default: .crash")
     return parser

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -60,17 +60,28 @@ class Blow:
         return f"{self.how} {self.component} for {self.seconds:.0f} s"
 
 
-def choose(chance: random.Random, things: list[str], airflow: DistributedAirflow, frozen: float) -> Blow:
-    """Choose a blow at random.
+def round_of(number: int, things: Iterable[str], chance: random.Random) -> list[tuple[str, How]]:
+    """Return everything that can be struck, in each way, once, in random order.
+
+    A freeze holds up so many jobs for so long that it comes in every second round only.
+    """
+    ways = [(thing, how) for thing in things for how in THINGS[thing] if how != "freeze" or number % 2 == 0]
+    chance.shuffle(ways)
+    return ways
+
+
+def aim(
+    thing: str, how: How, chance: random.Random, airflow: DistributedAirflow, *, frozen: float, pause: float
+) -> Blow:
+    """Choose which of several it strikes, and for how long.
 
     :param frozen: seconds of a freeze.
+    :param pause: seconds of peace after it, at most.
     """
-    thing = chance.choice(things)
-    how = chance.choice(THINGS[thing])
     several = sorted(name for name in airflow.components if name.rpartition("-")[0] == thing)
     component = chance.choice(several) if several else thing
     seconds = frozen if how == "freeze" else chance.uniform(2, 15)
-    return Blow(thing, component, how, seconds, chance.uniform(3, 12))
+    return Blow(thing, component, how, seconds, chance.uniform(0.25, 1) * pause)
 
 
 class Remote:

@@ -45,11 +45,20 @@ class Job:
         return self.folder / f"{self.index}.rows"
 
 
-def wave(kind: str, number: int, size: int, chance: random.Random, folder: Path) -> list[Job]:
-    """Make the jobs of one run of a DAG."""
+def wave(
+    kind: str, number: int, size: int, chance: random.Random, folder: Path, longest: float = 60
+) -> list[Job]:
+    """Make the jobs of one run of a DAG.
+
+    :param longest: seconds that the remote server works at one.
+    """
     run_id = f"wave-{number}-{kind}"
     plans = [
-        {"tag": f"{run_id}-{index}", "run_for": chance.uniform(10, 60), "rows": chance.randint(1500, 6000)}
+        {
+            "tag": f"{run_id}-{index}",
+            "run_for": chance.uniform(longest / 6, longest),
+            "rows": chance.randint(1500, 6000),
+        }
         for index in range(size)
     ]
     return [Job(kind, run_id, index, plan, folder / run_id) for index, plan in enumerate(plans)]

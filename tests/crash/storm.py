@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ import psycopg2
 from airflow_asyncjob.testing.airflow_api import AirflowApiError
 from airflow_asyncjob.testing.distributed import DistributedAirflow
 from airflow_asyncjob.testing.processes import wait_until
-from tests.crash.blows import ROOT, THINGS, Arm, Blow, Remote, choose
+from tests.crash.blows import ROOT, THINGS, Arm, Blow, How, Remote, aim, round_of
 from tests.crash.jobs import PHASES, Flying, Job, Phase, depends, in_flight, note_hits, wave
 from tests.crash.remote import exchanging
 from tests.crash.verdict import Fate, hit_jobs, judge, table
@@ -42,6 +43,13 @@ SETTINGS = {
 }
 
 
+PRELOADED = "airflow_local_settings.py"
+"""Airflow imports it where it starts: a task's process, which is forked, then has the package already."""
+
+_START_AND_END = 3.0
+"""Minutes in which the engine starts, the last blow is mended, and everything ends."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """How large the storm is.
@@ -51,6 +59,13 @@ class Plan:
     :param frozen: seconds of a freeze.
     :param minutes: after these no blow begins and no job.
     :param drain: minutes in which what is in flight then must end.
+    :param concurrency: tasks that one worker runs at a time: more than the machine can, since most of them
+        wait for the remote server.
+    :param slowness: seconds that the answer to a submit takes at most; less than the client waits for it.
+    :param bytes_per_second: of a download. The results are 100 to 400 KB, so that most downloads take longer
+        than it is from one blow at them to the next.
+    :param pause: seconds of peace after a blow, at most.
+    :param longest: seconds that the remote server works at a job.
     """
 
     seed: int
@@ -58,11 +73,18 @@ class Plan:
     enough: int | None = 200
     at_once: int = 60
     frozen: float = 60.0
-    minutes: float = 30.0
-    drain: float = 10.0
-    concurrency: int = 8
-    slowness: float = 10.0
-    bytes_per_second: int = 30_000
+    minutes: float = 18.0
+    drain: float = 6.0
+    concurrency: int = 12
+    slowness: float = 12.0
+    bytes_per_second: int = 9_000
+    pause: float = 4.0
+    longest: float = 60.0
+
+    @property
+    def limit(self) -> float:
+        """Minutes after which the storm fails, whatever it waits for."""
+        return self.minutes + self.drain + _START_AND_END
 
 
 @dataclass
@@ -99,11 +121,18 @@ class Storm:
             env=SETTINGS,
             connections={"remote": self.remote.connection},
         )
+        config = home / "airflow" / "config"
+        config.mkdir(parents=True, exist_ok=True)
+        (config / PRELOADED).write_text(
+            "import airflow_asyncjob.operators.submit, airflow_asyncjob.sensors\n"
+        )
         self.arm = Arm(self.airflow, self.remote)
         self.jobs: dict[tuple[str, int], Job] = {}
         self.struck: list[Struck] = []
-        self._chance = random.Random(plan.seed)
         self._waves = 0
+        self._round: list[tuple[str, How]] = []
+        self._rounds = 0
+        self._launching = threading.Lock()
 
     def __enter__(self) -> Storm:
         started = time.monotonic()
@@ -138,7 +167,8 @@ class Storm:
     def launch(self, kind: str, size: int) -> list[Job]:
         """Start one run with so many jobs; while the API server is down, ask again."""
         self._waves += 1
-        jobs = wave(kind, self._waves, size, random.Random(f"{self.plan.seed}/{self._waves}"), self.results)
+        chance = random.Random(f"{self.plan.seed}/{self._waves}")
+        jobs = wave(kind, self._waves, size, chance, self.results, self.plan.longest)
         conf = {"plans": [job.plan for job in jobs], "folder": str(jobs[0].folder)}
         run_id = jobs[0].run_id
         for job in jobs:
@@ -196,12 +226,28 @@ class Storm:
         }
         return [one for one in flying if one.state == "running" and (one.run_id, one.index) in talking]
 
+    def _prepare(
+        self, blow: Blow, flying: list[Flying], chance: random.Random
+    ) -> tuple[int | None, int | None]:
+        """Return what :meth:`Arm.prepare` does, once the database can be asked."""
+        found: list[tuple[int | None, int | None]] = []
+
+        def prepared() -> bool:
+            try:
+                found.append(self.arm.prepare(blow, flying, chance))
+            except psycopg2.OperationalError:
+                return False
+            return True
+
+        wait_until(prepared, timeout=120, what="the database answers", every=0.5)
+        return found[0]
+
     def strike(self, blow: Blow, chance: random.Random, before: list[Flying]) -> Struck:
         """Strike, wait, mend; and note which jobs it hit.
 
         :param before: what is in flight now.
         """
-        job_id, pid = self.arm.prepare(blow, before, chance)
+        job_id, pid = self._prepare(blow, before, chance)
         hit = {one for one in before if depends(one, blow.component, job_id, pid)}
         exchanged = len(self._exchanging(list(hit)))
         at = time.time()
@@ -230,7 +276,7 @@ class Storm:
             flying = self.flying()
             if blow.thing in _IN_MID_EXCHANGE:
                 flying = [one for one in self._exchanging(flying) if one.phase == phase]
-            job_id, pid = self.arm.prepare(blow, flying, random.Random(0))
+            job_id, pid = self._prepare(blow, flying, random.Random(0))
             hurt = {one.phase for one in flying if depends(one, blow.component, job_id, pid)}
             return flying if phase in hurt else []
 
@@ -243,7 +289,7 @@ class Storm:
         while time.monotonic() < end and not self._enough():
             self._launch_more()
             chance = random.Random(f"{self.plan.seed}/blow/{len(self.struck)}")
-            blow = choose(chance, list(self.plan.things), self.airflow, self.plan.frozen)
+            blow = self._next_blow(chance)
             before = self.flying()
             patience = time.monotonic() + 10
             while blow.thing in _IN_MID_EXCHANGE and time.monotonic() < patience:
@@ -258,8 +304,19 @@ class Storm:
                 f"  {len(self.jobs)} jobs, {self._unfinished()} in flight, hit {hit_jobs(self.jobs.values())}"
             )
 
+    def _next_blow(self, chance: random.Random) -> Blow:
+        if not self._round:
+            self._round = round_of(self._rounds, self.plan.things, chance)
+            self._rounds += 1
+        thing, how = self._round.pop()
+        return aim(thing, how, chance, self.airflow, frozen=self.plan.frozen, pause=self.plan.pause)
+
     def _launch_more(self) -> None:
         """Start runs until enough jobs are in flight, and see that some of them are."""
+        with self._launching:
+            self._launch_missing()
+
+    def _launch_missing(self) -> None:
         while self._unfinished() < self.plan.at_once:
             size = max(2, self.plan.at_once // 6)
             self.launch(KINDS[_TURNS[self._waves % len(_TURNS)]], size)

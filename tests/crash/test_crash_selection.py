@@ -52,7 +52,16 @@ def struck_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[di
 
     Skipped where PostgreSQL or Redis is not installed, but in CI that is an error.
     """
-    plan = Plan(SEED, tuple(THINGS), enough=None, at_once=16, drain=20, concurrency=4, slowness=6.0)
+    plan = Plan(
+        SEED,
+        tuple(THINGS),
+        enough=None,
+        at_once=16,
+        drain=20,
+        concurrency=4,
+        slowness=6.0,
+        bytes_per_second=30_000,
+    )
     try:
         storm = Storm(plan, tmp_path_factory.mktemp("crash"), print)
     except CannotBack as problem:

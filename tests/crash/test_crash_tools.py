@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import random
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,11 +13,13 @@ from typing import Any
 import httpx
 import pytest
 
-from airflow_asyncjob.testing.plan import Plan
+from airflow_asyncjob.testing.plan import Plan as JobPlan
 from airflow_asyncjob.testing.rows import expected_rows, write_rows
-from tests.crash.blows import Remote
+from tests.crash.__main__ import TimeLimit, limited
+from tests.crash.blows import ROOT, THINGS, Remote, round_of
 from tests.crash.jobs import Flying, Job, depends
 from tests.crash.remote import MARK, Accepted, exchanging, read_journal
+from tests.crash.storm import Plan
 from tests.crash.verdict import fate_of
 
 DONE: dict[str, str | None] = dict.fromkeys(("job.submit", "job.wait", "job.fetch"), "success")
@@ -92,7 +96,7 @@ class TestTheJudge:
         return Job("keyed", "wave-1-keyed", 0, PLAN, tmp_path)
 
     def accepted(self, job: Job, number: int = 1, **plan: Any) -> Accepted:
-        return Accepted(f"job-{number}", 0.0, Plan(**{**job.plan, **plan}), job.tag, "key")
+        return Accepted(f"job-{number}", 0.0, JobPlan(**{**job.plan, **plan}), job.tag, "key")
 
     def written(self, job: Job, *, rows: int = 2000) -> None:
         with job.file.open("wb") as file:
@@ -129,6 +133,25 @@ class TestTheJudge:
         assert fate_of(job, [], states, {}, 100.0).problems == ["lost"]
         neither = Job("neither", "wave-2-neither", 0, PLAN, tmp_path)
         assert fate_of(neither, [], states, {}, 100.0).problems == ["unsure"]
+
+
+def test_each_round_strikes_everything_and_every_second_one_freezes() -> None:
+    first, second = (round_of(number, THINGS, random.Random(number)) for number in (0, 1))
+    ways = {(thing, how) for thing, hows in THINGS.items() for how in hows}
+    assert set(first) == ways
+    assert len(first) == len(ways)
+    assert set(second) == {way for way in ways if way[1] != "freeze"}
+
+
+def test_a_storm_that_takes_too_long_is_interrupted() -> None:
+    with pytest.raises(TimeLimit, match=r"not over after 0\.001 minutes"), limited(0.001):
+        time.sleep(60)
+
+
+def test_the_storm_and_the_histories_end_within_forty_minutes() -> None:
+    simulated = re.search(r"--histories 1000000 .*--minutes (\d+)", (ROOT / "Makefile").read_text())
+    assert simulated
+    assert Plan(0, ()).limit + int(simulated[1]) <= 40
 
 
 @pytest.mark.parametrize(

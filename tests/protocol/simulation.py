@@ -30,7 +30,7 @@ from tests.protocol.history import Broken, History
 from tests.protocol.plans import described
 
 HISTORIES = 100_000
-_CHUNK = 2000
+_CHUNK = 1000
 _SHOWN = 20
 
 
@@ -114,11 +114,13 @@ def _end(history: History) -> str:
     return "submitted" if finish.error is None else look + type(finish.error).__name__
 
 
-def run_all(histories: int, first: int = 0, cores: int | None = None) -> Tally:
+def run_all(histories: int, first: int = 0, cores: int | None = None, seconds: float | None = None) -> Tally:
     """Run many histories on all cores.
 
     :param first: the first seed; the others follow.
+    :param seconds: that it may take; None: as long as it does.
     :raises BrokenProcessPool: one of the processes was killed, by the system for want of memory, say.
+    :raises TimeoutError: it took longer than it may.
     """
     tally = Tally()
     chunks = [
@@ -127,8 +129,13 @@ def run_all(histories: int, first: int = 0, cores: int | None = None) -> Tally:
     ]
     fresh = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(cores or os.cpu_count(), mp_context=fresh) as pool:
-        for done in as_completed([pool.submit(run_chunk, chunk) for chunk in chunks]):
-            tally.add(done.result())
+        running = [pool.submit(run_chunk, chunk) for chunk in chunks]
+        try:
+            for done in as_completed(running, timeout=seconds):
+                tally.add(done.result())
+        finally:
+            for chunk_run in running:
+                chunk_run.cancel()
     tally.broken.sort()
     return tally
 
@@ -171,14 +178,18 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="tell this history as a story; with --histories: the first")
     parser.add_argument("--histories", type=int, help=f"how many ({HISTORIES:,})")
     parser.add_argument("--processes", type=int, default=None, help="one for each core")
+    parser.add_argument("--minutes", type=float, help="it fails when it takes longer")
     given = parser.parse_args()
     if given.seed is not None and given.histories is None:
         return tell(given.seed)
     started = time.monotonic()
     try:
-        tally = run_all(given.histories or HISTORIES, given.seed or 0, given.processes)
+        seconds = None if given.minutes is None else 60 * given.minutes
+        tally = run_all(given.histories or HISTORIES, given.seed or 0, given.processes, seconds)
     except BrokenProcessPool:
         sys.exit("One of the processes was killed, so the histories are not all told. Out of memory?")
+    except TimeoutError:
+        sys.exit(f"The histories are not all told after {given.minutes:g} minutes.")
     print(report(tally, time.monotonic() - started))
     return 1 if tally.broken else 0
 

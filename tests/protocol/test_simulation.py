@@ -79,6 +79,12 @@ def test_a_process_that_is_killed_ends_the_simulation() -> None:
     assert b"One of the processes was killed" in said
 
 
+def test_histories_that_take_too_long_are_an_error() -> None:
+    done = simulate("--histories", "100000", "--processes", "1", "--minutes", "0.02")
+    assert done.returncode == 1
+    assert "The histories are not all told after 0.02 minutes." in done.stderr
+
+
 def workers(pid: int) -> list[int]:
     """Return the processes in which the simulation of this process runs."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
