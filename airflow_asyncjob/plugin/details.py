@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from airflow.models.taskinstance import TaskInstance
@@ -10,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from airflow_asyncjob.panel import Summary
 from airflow_asyncjob.plugin.curl import curl_of
-from airflow_asyncjob.plugin.jobs import Job, iso, jobs_of, tab_of, web_only
+from airflow_asyncjob.plugin.jobs import OPEN, Job, iso, jobs_of, tab_of, web_only
 from airflow_asyncjob.plugin.stored import LIVE, Line, Place, kept_of, summaries
 
 __all__ = ["details"]
@@ -49,7 +50,7 @@ def details(
         "summary": None if kept.summary is None else _summary(kept.summary),
         "exchanges": [{**exchange, "curl": curl_of(exchange)} for exchange in book["exchanges"]],
         "left_out": book["left_out"],
-        "before": book["before"],
+        "before": [_earlier(job) for job in reversed(book["before"])],
         "polls": [dict(zip(_POLL, (iso(poll[0]), *poll[1:]), strict=True)) for poll in book["polls"]],
         "preview": preview if may_preview else None,
         "related": [] if job is None else [_related(other) for other in job.others],
@@ -77,6 +78,12 @@ def _job_with(session: Session, place: Place, now: float, state: str | None) -> 
     job.others.sort(key=lambda line: line.place)
     job.know()
     return job
+
+
+def _earlier(job: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a job that this one replaces, its times as text; how one ended that went on is not known."""
+    times = {name: iso(job.get(name)) for name in ("submitted_at", "ended_at")}
+    return {**job, **times, "state": "replaced" if job.get("state") in OPEN else job.get("state")}
 
 
 def _related(line: Line) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import msgspec
 from airflow_asyncjob.panel import tab_path
 from airflow_asyncjob.plugin.stored import Line, Place
 
-__all__ = ["FACETS", "Filters", "Job", "iso", "jobs_of", "page_of", "tab_of", "web_only"]
+__all__ = ["FACETS", "OPEN", "Filters", "Job", "iso", "jobs_of", "page_of", "tab_of", "web_only"]
 
 FACETS = ("state", "conn_id", "dag_id", "definition")
 LATE_AFTER = 90.0
@@ -22,7 +22,8 @@ once in 60 s, so it may have polled since.
 """
 RECENT = 24 * 3600.0
 """Seconds for which a job that was given up stands among those in trouble."""
-_OPEN = frozenset({"submitting", "running", "downloading"})
+OPEN = frozenset({"submitting", "running", "downloading"})
+"""States of a job that goes on."""
 _PHASES = {"submit": 0, "wait": 1, "fetch": 2}
 
 
@@ -68,14 +69,19 @@ class Job(msgspec.Struct, gc=False):
     def waited(self, now: float) -> float:
         """Return the seconds since the submission, up to the end."""
         since = self.submitted_at or self.kept.started_at
-        return max(0.0, (self.kept.ended_at or now) - since) if since else 0.0
+        return max(0.0, (self.ended_at or now) - since) if since else 0.0
+
+    @property
+    def ended_at(self) -> float | None:
+        """When the job ended, or was given up: the last that was noted of it. None: it goes on."""
+        return self.kept.ended_at or (None if self.state in OPEN else self.kept.updated_at or None)
 
     def trouble(self) -> str | None:
         """Say in one sentence what is wrong; None: nothing."""
         kept = self.kept
         if kept.trouble:
             return kept.trouble
-        if self.state == "error" and kept.state in _OPEN:
+        if self.state == "error" and kept.state in OPEN:
             return "The task has ended, and nothing waits for this job any more."
         if self.live is None:
             return None
@@ -111,7 +117,7 @@ class Job(msgspec.Struct, gc=False):
             "next_poll_at": iso(kept.next_poll_at) if waits else None,
             "late": round(self.late),
             "deadline": iso(kept.deadline),
-            "ended_at": iso(kept.ended_at),
+            "ended_at": iso(self.ended_at),
             "updated_at": iso(kept.updated_at),
             "polls": max(kept.polls, *(other.polls for other in self.others), 0),
             "failed_polls": kept.failed_polls,
@@ -190,7 +196,7 @@ def _job(group: list[Line], live: Mapping[Place, str], now: float) -> Job:
     if state == "deferred" and kept.next_poll_at is not None and now - kept.next_poll_at > LATE_AFTER:
         job.late = now - kept.next_poll_at
     # A submit that is over has handed its job on; any other task that ends says how the job ended.
-    if state is None and kept.state in _OPEN and kept.kind != "submit":
+    if state is None and kept.state in OPEN and kept.kind != "submit":
         job.state = "error"
     return job
 

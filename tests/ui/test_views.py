@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
+import subprocess
 
-from playwright.sync_api import Page, Request, expect
+from playwright.sync_api import Page, Request, Route, expect
 
 from tests.ui.browser import PATIENCE, Browser
 from tests.ui.shop import Shop
@@ -62,6 +65,28 @@ def test_a_job_that_is_submitted_while_one_looks_appears_by_itself(airflow: Shop
         expect(row(page, airflow.submission("shop_customers", run_id=run_id))).to_contain_text("running")
 
 
+def test_many_jobs_are_turned_over_like_pages(airflow: Shop, browser: Browser) -> None:
+    asked: list[str] = []
+
+    def with_more(route: Route) -> None:
+        asked.append(route.request.url)
+        answer = route.fetch()
+        route.fulfill(response=answer, json={**answer.json(), "total": 120})
+
+    with browser.page("/") as page:
+        page.route("**/asyncjob/api/jobs**", with_more)
+        page.goto(JOBS)
+        pages = page.get_by_role("navigation", name="Pages")
+        expect(pages).to_contain_text("1 to 50 of 120")
+        expect(pages.get_by_role("button", name="Previous")).to_be_disabled()
+        pages.get_by_role("button", name="Next").click()
+        page.wait_for_url("**offset=50**")
+        expect(page.get_by_text("This page is empty")).to_be_visible()
+        assert "offset=50" in asked[-1]
+        page.get_by_role("button", name="To the first page").click()
+        expect(pages).to_contain_text("1 to 50 of 120")
+
+
 # the tab
 
 
@@ -98,6 +123,37 @@ def test_the_tab_of_a_download_says_what_was_written(airflow: Shop, browser: Bro
         tab = page.get_by_test_id("asyncjob-task")
         for text in ("downloaded", "12,345", "/s in ", f"{airflow.folder}/0.csv"):
             expect(tab).to_contain_text(text)
+        rows = tab.get_by_role("region", name="First rows").last.get_by_role("row")
+        expect(rows).to_have_count(4)  # the names, and as many as the definition asks for
+        expect(rows.first).to_contain_text("id")
+
+
+def test_a_request_is_copied_as_curl_and_what_is_copied_works(airflow: Shop, browser: Browser) -> None:
+    job = airflow.submission("shop_customers")
+    with browser.page(
+        airflow.tab("shop_customers", "export.wait"), permissions=["clipboard-read", "clipboard-write"]
+    ) as page:
+        page.get_by_test_id("asyncjob-task").get_by_role("button", name=f"/jobs/{job}").first.press("Enter")
+        page.get_by_role("button", name="Copy as curl").click()
+        expect(page.get_by_role("button", name="Copied")).to_be_visible()
+        copied = page.evaluate("navigator.clipboard.readText()")
+    said = subprocess.run(shlex.split(copied), capture_output=True, text=True, timeout=60, check=True).stdout
+    assert json.loads(said)["id"] == job
+
+
+def test_a_job_that_a_clear_replaced_is_told_of(airflow: Shop, browser: Browser) -> None:
+    run_id = airflow.wait("shop_customers")
+    first = airflow.submission("shop_customers", run_id=run_id)
+    airflow.airflow.clear("shop_customers", run_id, "export.submit", downstream=True)
+    airflow.airflow.wait_until(
+        lambda: first not in airflow.server.ledger.running_ids(), what="the cancel of the replaced job"
+    )
+    airflow.airflow.wait_for_state("shop_customers", run_id, "export.wait", "deferred")
+    with browser.page(airflow.tab("shop_customers", "export.submit", run_id=run_id)) as page:
+        earlier = page.get_by_role("region", name="Earlier jobs of this task").get_by_role("row")
+        expect(earlier).to_have_count(2)
+        expect(earlier.last).to_contain_text(first)
+        expect(earlier.last).not_to_contain_text("running")
 
 
 def test_other_tasks_have_a_quiet_tab(airflow: Shop, browser: Browser) -> None:

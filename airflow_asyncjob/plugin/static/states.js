@@ -11,6 +11,7 @@ const PALETTES = {
   failed: "failed",
   timed_out: "upstream_failed",
   cancelled: "removed",
+  replaced: "removed",
   error: "failed",
   unknown: "awaiting_input",
   downloading: "running",

@@ -67,6 +67,7 @@ function Found({ found, tell, again }) {
         ? h(Exchanges, { exchanges: found.exchanges, leftOut: found.left_out })
         : h(UI.Text, { fontSize: "sm", color: "fg.muted" }, "None yet."),
     ),
+    found.before.length > 0 && h(Earlier, { jobs: found.before }),
     found.related.length > 0 && h(Related, { related: found.related }),
   );
 }
@@ -202,6 +203,37 @@ function Preview({ preview }) {
           null,
           preview.rows.map((row, index) =>
             h(UI.TableRow, { key: index }, row.map((cell, column) => h(UI.TableCell, { key: column, maxW: 80, truncate: true }, cell === null ? "" : plain(cell)))),
+          ),
+        ),
+      ),
+    ),
+  );
+}
+
+function Earlier({ jobs }) {
+  const names = ["State", "Submission ID", "Submitted", "Ended"];
+  return h(
+    Section,
+    { title: "Earlier jobs of this task", note: "Replaced by this one, such as after a clear. The newest comes first." },
+    h(
+      UI.TableScrollArea,
+      { borderWidth: 1, borderRadius: "lg", borderColor: "border.emphasized" },
+      h(
+        UI.TableRoot,
+        { size: "sm", "aria-label": "Earlier jobs of this task" },
+        h(UI.TableHeader, null, h(UI.TableRow, { bg: "bg.subtle" }, names.map((name) => h(UI.TableColumnHeader, { key: name }, name)))),
+        h(
+          UI.TableBody,
+          null,
+          jobs.map((job, index) =>
+            h(
+              UI.TableRow,
+              { key: index },
+              h(UI.TableCell, null, h(StateBadge, { state: job.state })),
+              h(UI.TableCell, { fontFamily: "mono", fontSize: "xs", overflowWrap: "anywhere", whiteSpace: "normal" }, job.submission_id ?? "–"),
+              h(UI.TableCell, { whiteSpace: "nowrap" }, h(When, { at: job.submitted_at })),
+              h(UI.TableCell, { whiteSpace: "nowrap" }, h(When, { at: job.ended_at })),
+            ),
           ),
         ),
       ),
