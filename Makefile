@@ -54,9 +54,10 @@ format: $(STAMP) ## format the code, and fix what the linter can fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(STAMP) ## what a DAG file pays for imports, the page of 10,000 jobs, and what large downloads and uploads cost beside others
+bench: $(STAMP) ## what a DAG file pays for imports, the page of 10,000 jobs, events of webhooks, and what large downloads and uploads cost beside others
 	@$(BIN)/python benchmarks/import_cost.py
 	@$(BIN)/python benchmarks/page.py
+	@$(BIN)/python benchmarks/webhook.py
 	@$(BIN)/python benchmarks/results.py
 	@$(BIN)/python benchmarks/uploads.py
 	@$(BIN)/python benchmarks/upload_in_airflow.py

@@ -15,15 +15,13 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from airflow_asyncjob.testing.backing import CannotBack, Postgres, start_backing
-from airflow_asyncjob.testing.processes import ProcessFamily
+from databases import DATABASES, each_database
+
 from tests.plugin.api import ApiServer, jobs, with_simple_roles
 
 DAGS = 100
@@ -33,20 +31,6 @@ ASKED: dict[str, dict[str, Any]] = {
     "filtered by state and text": {"state": "failed", "q": "export"},
     "newest first": {"order": "-updated"},
 }
-
-
-@contextmanager
-def postgres(home: Path) -> Iterator[str]:
-    """Run a PostgreSQL server; give the address of its database."""
-    server, family = Postgres(home / "postgres"), ProcessFamily(home / "backing")
-    server.make()
-    try:
-        start_backing(family, "postgres", server, 120)
-        server.make_database()
-        yield f"postgresql+psycopg2://{server.url}"
-    finally:
-        family.stop()
-        server.remove()
 
 
 def measure(server: ApiServer, count: int, requests: int, name: str) -> None:
@@ -82,24 +66,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--jobs", type=int, default=10_000)
     parser.add_argument("--requests", type=int, default=20)
-    parser.add_argument("--database", choices=["sqlite", "postgresql"])
+    parser.add_argument("--database", choices=DATABASES)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        if given.database != "postgresql":
-            with with_simple_roles(Path(folder) / "sqlite") as server:
-                measure(server, given.jobs, given.requests, "SQLite")
-        if given.database == "sqlite":
-            return
-        try:
-            with postgres(Path(folder)) as url:
-                env = {
-                    "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": url,
-                    "AIRFLOW__DATABASE__SQL_ALCHEMY_POOL_ENABLED": "True",
-                }
-                with with_simple_roles(Path(folder) / "airflow", env) as server:
-                    measure(server, given.jobs, given.requests, "PostgreSQL")
-        except CannotBack as problem:
-            print(f"PostgreSQL was left out: {problem}")
+        for name, home, env in each_database(Path(folder), given.database):
+            with with_simple_roles(home, env) as server:
+                measure(server, given.jobs, given.requests, name)
 
 
 if __name__ == "__main__":

@@ -31,12 +31,16 @@ class ApiServer(LocalAirflow):
             "api-server": ("api-server", "--host", "127.0.0.1", "--workers", str(workers)),
         }
 
-    def run(self, module: str, *arguments: str) -> None:
-        """Run a module of the tests with this Airflow's settings."""
+    def run(self, module: str, *arguments: str, given: str = "") -> None:
+        """Run a module of the tests with this Airflow's settings.
+
+        :param given: its standard input.
+        """
         done = subprocess.run(
             [sys.executable, "-m", module, *arguments],
             env=self.env | {"PYTHONPATH": _path(str(ROOT), self.env.get("PYTHONPATH", ""))},
             cwd=ROOT,
+            input=given,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
