@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 import subprocess
 
 from playwright.sync_api import Page, Request, Route, expect
@@ -137,7 +136,7 @@ def test_a_request_is_copied_as_curl_and_what_is_copied_works(airflow: Shop, bro
         page.get_by_role("button", name="Copy as curl").click()
         expect(page.get_by_role("button", name="Copied")).to_be_visible()
         copied = page.evaluate("navigator.clipboard.readText()")
-    said = subprocess.run(shlex.split(copied), capture_output=True, text=True, timeout=60, check=True).stdout
+    said = subprocess.run(["sh", "-c", copied], capture_output=True, text=True, timeout=60, check=True).stdout
     assert json.loads(said)["id"] == job
 
 
