@@ -23,7 +23,7 @@ def lineage_of(written: Written) -> Any:
     from openlineage.client.facet_v2 import output_statistics_output_dataset as statistics
 
     manifest = written.manifest
-    facets = {
+    facets: dict[str, Any] = {
         "outputStatistics": statistics.OutputStatisticsOutputDatasetFacet(
             rowCount=manifest.records, size=manifest.bytes, fileCount=len(manifest.uris)
         )
@@ -34,7 +34,7 @@ def lineage_of(written: Written) -> Any:
     return OperatorLineage(inputs=[source], outputs=outputs)
 
 
-def _named(uri: str) -> dict[str, str]:
+def _named(uri: str) -> dict[str, Any]:
     parts = urlsplit(uri)
     if parts.scheme == "file":
         return {"namespace": "file", "name": parts.path}
