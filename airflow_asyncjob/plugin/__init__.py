@@ -1,4 +1,5 @@
-"""Jobs in the Airflow UI: the page "Async jobs", the tab "Async job" of a task, and the routes behind them.
+"""Jobs in the Airflow UI: the page "Async jobs", the tab "Async job" of a task, and the routes behind them;
+and what hears of a user's mark.
 
 Every process of Airflow that loads plugins imports this module, workers too, so it holds names only. FastAPI,
 SQLAlchemy and all else is loaded where the API server asks for the app.
@@ -37,6 +38,13 @@ class AsyncJobPlugin(AirflowPlugin):
             "url_route": "async-job",
         },
     ]
+
+    @property
+    def listeners(self) -> list[Any]:  # type: ignore[override]
+        """What hears of marks: a module of names only, for workers ask for it, too."""
+        from airflow_asyncjob.plugin import listener
+
+        return [listener]
 
     @property
     def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]

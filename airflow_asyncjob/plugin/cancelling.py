@@ -20,18 +20,17 @@ __all__ = ["cancel"]
 
 log = logging.getLogger(__name__)
 
-Cancelled = Literal["cancelling", "no cancel", "beginning", "not waiting", "not found"]
-"""``no cancel``: the job's definition does not say how, so that it would only be forgotten. ``beginning``: no
-triggerer has the wait yet, so that nobody would send the cancel.
-"""
+Cancelled = Literal["cancelling", "no cancel", "not waiting", "not found"]
+"""``no cancel``: the job's definition does not say how, so that it would only be forgotten."""
 
 
 def cancel(session: Session, place: Place) -> Cancelled:
     """Mark the waiting task failed, as "Mark state as failed" of Airflow's UI does.
 
-    The trigger that ends with it sends the definition's ``cancel``. What comes after the task is failed as
-    upstream, and callbacks and listeners run, all by Airflow. Only a deferred task is taken: of two requests,
-    or of one that comes as the job ends, the later finds nothing to do.
+    The trigger that ends with it sends the definition's ``cancel``; where no triggerer has it, the mark
+    leaves an order, as any other mark does (see :mod:`airflow_asyncjob.plugin.ordering`). What comes after
+    the task is failed as upstream, and callbacks and listeners run, all by Airflow. Only a deferred task is
+    taken: of two requests, or of one that comes as the job ends, the later finds nothing to do.
     """
     of = TaskInstance
     waiting = session.execute(
@@ -51,8 +50,6 @@ def cancel(session: Session, place: Place) -> Cancelled:
         return "not waiting"
     if not (trigger.kwargs.get("definition") or {}).get("cancel"):
         return "no cancel"
-    if trigger.triggerer_id is None:
-        return "beginning"
     dag = DBDagBag().get_latest_version_of_dag(place.dag_id, session=session)
     if dag is None or not dag.has_task(place.task_id):
         return "not found"

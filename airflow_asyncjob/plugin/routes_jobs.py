@@ -127,12 +127,6 @@ def _answer(session: SessionDep, user: GetUserDep, event: str, body: TaskBody, r
             "The definition of this job does not say how to cancel it (cancel). Mark the task as failed to "
             "wait no longer; the job goes on.",
         )
-    if result == "beginning":
-        raise HTTPException(
-            status.HTTP_409_CONFLICT,
-            "The wait for this job is only beginning: no triggerer has it yet, and nobody would cancel the "
-            "job. Try again in a few seconds; if it stays so, look whether a triggerer runs.",
-        )
     session.add(
         Log(
             event=event,

@@ -16,6 +16,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_asyncjob.errors import AsyncJobError, ConnectionSetupError
 from airflow_asyncjob.hooks.marks import marks_that_cancel
 from airflow_asyncjob.hooks.moved import moves, newer, note, noted
+from airflow_asyncjob.hooks.orders import settle_order
 from airflow_asyncjob.hooks.records import event_of
 from airflow_asyncjob.hooks.wake import noted_wake
 from airflow_asyncjob.hooks.worker import narrator_of
@@ -200,32 +201,49 @@ class AsyncStatusTrigger(BaseTrigger):
         Airflow gives about one second: the work goes on in a task of its own.
         """
         name = f"cancel job {self._submission_id}"
-        await asyncio.shield(_kept(asyncio.create_task(self._cancel_if_marked(), name=name)))
+        await asyncio.shield(_kept(asyncio.create_task(self.cancel_if_marked(), name=name)))
 
-    async def _cancel_if_marked(self) -> None:
+    async def cancel_if_marked(self) -> bool:
+        """Cancel the job where a user's mark asks for that.
+
+        :return: True: nothing is left to do. False: the job may run on, and the log says why.
+        """
         from airflow_asyncjob.protocol import Goal
 
         try:
             cancel = self.definition.get("cancel")
             if not cancel:
-                return
+                return True
             state = await self._persistently(self._task_state)
             if state is None or state not in marks_that_cancel(cancel):
                 self.log.info("The task is %s: the remote job goes on.", state or "cleared")
-                return
+                return True
             if await self._persistently(self._was_woken):
                 self.log.info("The task was woken, and its worker has ended it: nothing is cancelled.")
-                return
+                return True
             self.log.info("The task was marked %s: cancelling job %s.", state, self._submission_id)
             finish = await self._drive(Goal.CANCELLED)
             if self._keeper is not None:
                 await self._keeper.finish(finish)
             if finish.error is not None:
                 self.log.error("%s", finish.error.message)
+                return False
+            await self._settle()
+            return True
         except AsyncJobError as error:
             self.log.error("Job %s could not be cancelled: %s", self._submission_id, error.message)
         except Exception:
             self.log.exception("Job %s could not be cancelled.", self._submission_id)
+        return False
+
+    async def _settle(self) -> None:
+        """Note that the job is cancelled, where that was ordered in case this trigger would not do it."""
+        if self.task_instance is None:
+            return
+        try:
+            await settle_order(self.task_instance, self.deferral)
+        except Exception as error:
+            self.log.warning("The order to cancel stays open, and a cancel may be sent again: %s", error)
 
     async def _was_woken(self) -> bool:
         """Return whether a wake ended this trigger: its task has gone on, and may have failed since."""
@@ -371,11 +389,11 @@ async def _settings_of(conn_id: str) -> ConnectionSettings:
 
 _WARM: list[bool] = []
 """Not empty: a trigger of this process has asked Airflow for a state already."""
-_BESIDE: set[asyncio.Task[None]] = set()
+_BESIDE: set[asyncio.Task[Any]] = set()
 """Cancels and questions under way: the event loop itself keeps only weak references to its tasks."""
 
 
-def _kept(task: asyncio.Task[None]) -> asyncio.Task[None]:
+def _kept(task: asyncio.Task[T]) -> asyncio.Task[T]:
     """Keep a task until it is done."""
     _BESIDE.add(task)
     task.add_done_callback(_BESIDE.discard)

@@ -113,6 +113,51 @@ def test_marking_the_waiting_task_failed_cancels_the_job(airflow: LocalAirflow, 
         )
 
 
+def test_a_wait_that_no_triggerer_has_is_cancelled_by_the_next_one(
+    airflow: LocalAirflow, tmp_path: Path
+) -> None:
+    """Ended by the button, by a mark of the run, and by a mark that a clear takes back."""
+
+    def started() -> Run:
+        return Run.start(airflow, server, "plain_group", tmp_path, conn="orphans", plan={"run_for": 600})
+
+    def cancels() -> list[str | None]:
+        return sorted(entry.job_id for entry in server.ledger.entries("cancel"))
+
+    with serving(airflow, "orphans") as server:
+        airflow.stop_component("triggerer")
+        pressed, failed, cleared, blessed = runs = [started() for _ in range(4)]
+        for run in runs:
+            run.until("job.wait", "deferred")
+        jobs = {run.run_id: run.xcom("job.submit") for run in runs}
+        place = {"dag_id": pressed.dag_id, "run_id": pressed.run_id, "task_id": "job.wait"}
+        assert airflow.rest("POST", "/asyncjob/api/cancel", place) == {"result": "cancelling"}
+        airflow.mark_run(failed.dag_id, failed.run_id, "failed")
+        airflow.mark(blessed.dag_id, blessed.run_id, "job.wait", "success")
+        airflow.mark_failed(cleared.dag_id, cleared.run_id, "job.wait")
+        cleared.clear("job.wait")
+        cleared.until("job.wait", "deferred")
+        assert cancels() == [], "no process may send anything yet"
+        airflow.start("triggerer")
+        airflow.wait_until(
+            lambda: len(cancels()) == 2 and len(cleared.sent("poll", jobs[cleared.run_id])) >= 2,
+            timeout=240,
+            what="two jobs are cancelled, and a triggerer waits for the third",
+        )
+        airflow.wait_until(
+            lambda: pressed.xcom("job.wait", "asyncjob.cancel").get("settled"), what="the order is settled"
+        )
+        assert pressed.xcom("job.wait", "asyncjob.summary")["state"] == "cancelled", "for the UI"
+        # Its trigger is young: an order for the case that it had not begun is left beside its own cancel.
+        airflow.mark_failed(cleared.dag_id, cleared.run_id, "job.wait")
+        airflow.wait_until(
+            lambda: cleared.xcom("job.wait", "asyncjob.cancel").get("settled"),
+            what="its own cancel was noted",
+        )
+        assert cancels() == sorted(jobs[run.run_id] for run in (pressed, failed, cleared))
+        assert server.ledger.running() == 1, "the job whose task was marked success"
+
+
 def test_a_submit_that_is_ended_before_its_answer_came_says_what_it_leaves(
     airflow: LocalAirflow, tmp_path: Path
 ) -> None:

@@ -89,3 +89,9 @@ def test_the_plugin_costs_every_process_its_names_only(tmp_path: Path) -> None:
     after = "from airflow.sdk.plugins_manager import AirflowPlugin"
     new = loaded("import airflow_asyncjob.plugin", tmp_path, after=after)
     assert new - {"airflow_asyncjob"} == {"airflow_asyncjob.plugin"}
+
+
+def test_the_listener_costs_a_worker_its_names_only(tmp_path: Path) -> None:
+    after = "import airflow.listeners, airflow_asyncjob.plugin"
+    new = loaded("airflow_asyncjob.plugin.AsyncJobPlugin().listeners", tmp_path, after=after)
+    assert new == {"airflow_asyncjob.plugin.listener"}

@@ -31,8 +31,8 @@ class ApiServer(LocalAirflow):
             "api-server": ("api-server", "--host", "127.0.0.1", "--workers", str(workers)),
         }
 
-    def run(self, module: str, *arguments: str, given: str = "") -> None:
-        """Run a module of the tests with this Airflow's settings.
+    def run(self, module: str, *arguments: str, given: str = "") -> str:
+        """Run a module of the tests with this Airflow's settings, and return the last line that it prints.
 
         :param given: its standard input.
         """
@@ -48,6 +48,7 @@ class ApiServer(LocalAirflow):
             check=False,
         )
         assert done.returncode == 0, done.stdout
+        return done.stdout.strip().rpartition("\n")[2]
 
     @contextmanager
     def user(self, name: str | None) -> Iterator[httpx.Client]:

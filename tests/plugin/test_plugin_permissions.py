@@ -90,16 +90,6 @@ def test_a_job_that_cannot_be_cancelled_is_not_given_up_instead(api: ApiServer) 
     assert (shown["job"]["task_state"], shown["may"]["cancel"]) == ("deferred", False)
 
 
-def test_a_job_that_no_triggerer_watches_yet_is_not_given_up_either(api: ApiServer) -> None:
-    place = waiting_job(20)
-    with api.user("user") as client:
-        answer = client.post("/asyncjob/api/cancel", json=place)
-        shown = client.get("/asyncjob/api/task", params=place).json()
-    assert answer.status_code == 409
-    assert "only beginning: no triggerer has it yet" in answer.json()["detail"]
-    assert shown["job"]["task_state"] == "deferred"
-
-
 def test_of_two_polls_at_once_one_wakes_the_task_and_the_audit_log_names_who(api: ApiServer) -> None:
     with api.user("user") as client, ThreadPoolExecutor(4) as pool:
         place = waiting_job(20)
