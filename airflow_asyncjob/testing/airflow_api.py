@@ -369,7 +369,8 @@ def _connection_fields(connection: str | Mapping[str, Any]) -> dict[str, Any]:
             "password": url.password or None,
             "extra": None,
         }
-    fields = dict(connection)
+    # What is not named is emptied: PATCH keeps it, and the port of before would stand beside a new host.
+    fields = {**dict.fromkeys(("host", "port", "schema", "login", "password", "extra")), **connection}
     if isinstance(fields.get("extra"), Mapping):
         fields["extra"] = json.dumps(fields["extra"])
     return fields
