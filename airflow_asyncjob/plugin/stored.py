@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -21,7 +21,17 @@ from sqlalchemy.orm import Session
 
 from airflow_asyncjob.panel import PREVIEW, SUMMARY, TRACE, Kept, merged
 
-__all__ = ["LIVE", "MOST_SUMMARIES", "Line", "Place", "kept_of", "live_tasks", "states_of", "summaries"]
+__all__ = [
+    "LIVE",
+    "MOST_SUMMARIES",
+    "Line",
+    "Place",
+    "Table",
+    "kept_of",
+    "live_tasks",
+    "states_of",
+    "summaries",
+]
 
 log = logging.getLogger(__name__)
 
@@ -90,32 +100,88 @@ def summaries(session: Session, dag_ids: Collection[str], run: tuple[str, str] |
     :param dag_ids: nothing of another DAG is returned.
     :param run: DAG ID and run ID: of this run only.
     """
-    store, xcom = TaskStateStoreModel, XComModel
     found: dict[tuple[Any, ...], Line] = {}
-    for statement in (
-        _of(store, store.value, dag_ids, run).order_by(store.id.desc()),
-        # As text: what SQLAlchemy would parse is parsed here, straight into a line.
-        _of(xcom, cast(xcom.value, Text), dag_ids, run).order_by(xcom.timestamp.desc()),
-    ):
-        for row in _rows(session, statement.limit(MOST_SUMMARIES)):
-            line = _decode(row[4]) if row[0] in dag_ids else None
-            if line is None:
-                continue
-            place = line.place = row[:4]
-            other = found.get(place)
-            if other is None or line.updated_at >= other.updated_at:
-                found[place] = line
+    for table in _TABLES:
+        for line in table.lines(session, dag_ids, run):
+            other = found.get(line.place)
+            if line.place[0] in dag_ids and (other is None or line.updated_at >= other.updated_at):
+                found[line.place] = line
     return list(found.values())
 
 
-def _of(model: Any, value: Any, dag_ids: Collection[str], run: tuple[str, str] | None) -> Select[Any]:
-    statement = select(model.dag_id, model.run_id, model.task_id, model.map_index, value).where(
-        model.key == SUMMARY
-    )
-    if run is not None:
-        return statement.where(model.dag_id == run[0], model.run_id == run[1])
-    # With many, SQLite would look up each in an index and sort: five times as long as to read all.
-    return statement.where(model.dag_id.in_(dag_ids)) if len(dag_ids) <= _FEW_DAGS else statement
+class Table:
+    """The summaries of one of the two places; a row is read and parsed again only when it has changed.
+
+    Of 10,000 jobs hardly one has changed since the page was last asked for. What is remembered, about 1 kB
+    for a summary, is bounded by :data:`MOST_SUMMARIES`. Threads may ask at the same time: the worst is that
+    both read the same rows.
+
+    :param changed: the time at which a row was last written.
+    :param value: what is kept in it, as text.
+    :param newest: the order in which the newest rows come first.
+    """
+
+    def __init__(self, model: Any, changed: Any, value: Any, newest: Any) -> None:
+        self._model = model
+        self._key = (model.dag_run_id, model.task_id, model.map_index)
+        self._changed = changed
+        self._value = value
+        self._newest = newest
+        self._known: dict[tuple[Any, ...], tuple[Any, Line | None]] = {}
+
+    def lines(
+        self, session: Session, dag_ids: Collection[str], run: tuple[str, str] | None = None
+    ) -> Iterator[Line]:
+        """Yield the newest summaries; of other DAGs too where there are many to choose from."""
+        wanted = self._where(dag_ids, run).order_by(self._newest).limit(MOST_SUMMARIES)
+        times = {
+            row[:3]: row[3] for row in _rows(session, wanted.with_only_columns(*self._key, self._changed))
+        }
+        known = self._known
+        stale = [key for key, time in times.items() if key not in known or known[key][0] != time]
+        if stale:
+            known = {**known, **self._read(session, wanted, stale)}
+            if len(known) > MOST_SUMMARIES:
+                known = {key: known[key] for key in times if key in known}
+            self._known = known
+        for key in times:
+            _, line = known.get(key, (None, None))
+            if line is not None:
+                yield line
+
+    def _where(self, dag_ids: Collection[str], run: tuple[str, str] | None) -> Select[Any]:
+        of = self._model
+        statement = select(*self._key).where(of.key == SUMMARY)
+        if run is not None:
+            return statement.where(of.dag_id == run[0], of.run_id == run[1])
+        # With many, SQLite would look up each in an index and sort: five times as long as to read all.
+        return statement.where(of.dag_id.in_(dag_ids)) if len(dag_ids) <= _FEW_DAGS else statement
+
+    def _read(
+        self, session: Session, wanted: Select[Any], stale: list[tuple[Any, ...]]
+    ) -> dict[tuple[Any, ...], tuple[Any, Line | None]]:
+        of = self._model
+        columns = (*self._key, self._changed, of.dag_id, of.run_id, self._value)
+        if len(stale) > _AT_ONCE:
+            statement = wanted.with_only_columns(*columns)
+        else:
+            statement = select(*columns).where(of.key == SUMMARY, tuple_(*self._key).in_(stale))
+        return {
+            (run_key, task_id, map_index): (time, _decode(text, (dag_id, run_id, task_id, map_index)))
+            for run_key, task_id, map_index, time, dag_id, run_id, text in _rows(session, statement)
+        }
+
+
+_TABLES = (
+    Table(
+        TaskStateStoreModel,
+        TaskStateStoreModel.updated_at,
+        TaskStateStoreModel.value,
+        TaskStateStoreModel.id.desc(),
+    ),
+    # As text: what SQLAlchemy would parse is parsed here, straight into a line.
+    Table(XComModel, XComModel.timestamp, cast(XComModel.value, Text), XComModel.timestamp.desc()),
+)
 
 
 def _rows(session: Session, statement: Select[*tuple[Any, ...]]) -> Iterable[tuple[Any, ...]]:
@@ -124,15 +190,17 @@ def _rows(session: Session, statement: Select[*tuple[Any, ...]]) -> Iterable[tup
     return [] if cursor is None else cursor.fetchall()
 
 
-def _decode(text: str | None) -> Line | None:
+def _decode(text: str | None, place: tuple[str, str, str, int]) -> Line | None:
     """Read a summary; None for what is none: somebody's own XCom back end may store something else."""
     if not text:
         return None
     try:
-        return _DECODER.decode(text)
+        line = _DECODER.decode(text)
     except msgspec.DecodeError as problem:
         log.debug("A summary cannot be read, and is left out: %s", problem)
         return None
+    line.place = place
+    return line
 
 
 def live_tasks(session: Session, dag_ids: Collection[str]) -> dict[Place, str]:
