@@ -1,4 +1,4 @@
-"""A summary of a job is read again when its row has changed, and only then. In memory, with Airflow's tables."""
+"""A summary of a job is read again when its row has changed, and only then: Airflow's tables, in memory."""
 
 from __future__ import annotations
 
