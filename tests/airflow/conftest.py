@@ -9,6 +9,7 @@ import pytest
 
 from airflow_asyncjob.testing import FakeJobServer
 from airflow_asyncjob.testing.local_airflow import LocalAirflow
+from tests.airflow.statsd import StatsdServer
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,7 +22,16 @@ def job_server() -> Iterator[FakeJobServer]:
 
 
 @pytest.fixture(scope="session")
-def airflow(job_server: FakeJobServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAirflow]:
+def reported() -> Iterator[StatsdServer]:
+    """Give the server to which the running Airflow reports its metrics."""
+    with StatsdServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def airflow(
+    job_server: FakeJobServer, reported: StatsdServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LocalAirflow]:
     """Give one running Airflow 3.3 for the whole test run, with ``dags/`` and ``tests/airflow/dags/``.
 
     A test that kills a component starts it again before it ends.
@@ -30,6 +40,6 @@ def airflow(job_server: FakeJobServer, tmp_path_factory: pytest.TempPathFactory)
         tmp_path_factory.mktemp("airflow"),
         [ROOT / "dags", ROOT / "tests" / "airflow" / "dags"],
         connections={"jobs": job_server.url},
-        env={"AIRFLOW__CORE__TEST_CONNECTION": "Enabled"},
+        env={"AIRFLOW__CORE__TEST_CONNECTION": "Enabled", **reported.env},
     ) as running:
         yield running

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from airflow_asyncjob import async_job
 from airflow_asyncjob.panel import PREVIEW
 from airflow_asyncjob.testing import FakeJobServer
 from tests.airflow.in_process import Worker
+from tests.airflow.statsd import StatsdServer
 
 SECRET = "planted-secret-0123456789"
 JOB: dict[str, Any] = {
@@ -58,68 +58,46 @@ def run(worker: Worker) -> None:
 
 
 @pytest.fixture
-def listener(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
-    """Return the socket of a StatsD server: Airflow's metrics of this process go there, tags in the name."""
+def reported(monkeypatch: pytest.MonkeyPatch) -> Iterator[StatsdServer]:
+    """Airflow's metrics of this process go there."""
     from airflow.sdk.observability.metrics import stats_utils
 
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        sock.settimeout(0)
-        options = {"ON": "True", "HOST": "127.0.0.1", "PORT": str(sock.getsockname()[1])}
-        for name, value in {**options, "INFLUXDB_ENABLED": "True"}.items():
-            monkeypatch.setenv(f"AIRFLOW__METRICS__STATSD_{name}", value)
+    with StatsdServer() as server:
+        for name, value in server.env.items():
+            monkeypatch.setenv(name, value)
         stats.initialize(factory=stats_utils.get_stats_factory(), export_legacy_names=False)
         try:
-            yield sock
+            yield server
         finally:
             monkeypatch.undo()
             stats.initialize(factory=stats_utils.get_stats_factory(), export_legacy_names=False)
 
 
-def received(sock: socket.socket) -> list[tuple[str, dict[str, str], str]]:
-    """Return the figures that came: name, tags, value."""
-    found = []
-    while True:
-        try:
-            line = sock.recv(65536).decode()
-        except BlockingIOError:
-            return found
-        name, _, value = line.partition(":")
-        name, *tags = name.split(",")
-        found.append((name, dict(tag.split("=", 1) for tag in tags), value))
-
-
-def values(found: list[tuple[str, dict[str, str], str]], name: str, **tags: str) -> list[str]:
-    whole = f"airflow.asyncjob.{name}"
-    return [value for named, its, value in found if named == whole and its.items() >= tags.items()]
-
-
-def test_metrics_reach_a_statsd_server(
-    server: FakeJobServer, tmp_path: Path, listener: socket.socket
-) -> None:
+def test_metrics_reach_a_statsd_server(server: FakeJobServer, tmp_path: Path, reported: StatsdServer) -> None:
     server.faults.add("poll", 503)
     worker = group(tmp_path / "a.csv", inputs={"plan": {"run_for": 0.5}})
     run(worker)
-    found = received(listener)
     manifest = worker.xcoms["job.fetch", "return_value"]
-    assert values(found, "submits", outcome="accepted") == ["1|c"]
-    assert values(found, "jobs", state="done") == ["1|c"]
-    assert values(found, "polls", state="error") == ["1|c"]
-    assert values(found, "polls", state="done") == ["1|c"]
+    assert reported.values("submits", outcome="accepted") == ["1|c"]
+    assert reported.values("jobs", state="done") == ["1|c"]
+    assert reported.values("polls", state="error") == ["1|c"]
+    assert reported.values("polls", state="done") == ["1|c"]
     polls = len(server.ledger.entries("poll"))
-    assert len(values(found, "poll.duration")) == len(values(found, "poll.lateness")) == polls
-    assert all(0 <= float(value.removesuffix("|ms")) < 60_000 for value in values(found, "poll.lateness"))
-    assert values(found, "download.bytes") == [f"{manifest['bytes']}|c"]
-    assert values(found, "download.records") == [f"{manifest['records']}|c"]
-    assert len(values(found, "download.duration")) == len(values(found, "job.duration", state="done")) == 1
-    ours = [tags for name, tags, _ in found if name.startswith("airflow.asyncjob.")]
+    assert len(reported.values("poll.duration")) == len(reported.values("poll.lateness")) == polls
+    assert all(0 <= float(value.removesuffix("|ms")) < 60_000 for value in reported.values("poll.lateness"))
+    assert reported.values("download.bytes") == [f"{manifest['bytes']}|c"]
+    assert reported.values("download.records") == [f"{manifest['records']}|c"]
+    assert (
+        len(reported.values("download.duration")) == len(reported.values("job.duration", state="done")) == 1
+    )
+    ours = [figure.tags for figure in reported.figures()]
     told = {(tags["dag_id"], tags["conn_id"], tags["definition"]) for tags in ours}
     assert told == {("d", "shop", "plain")}
     assert {tags["task_id"] for tags in ours} == {"job.submit", "job.wait", "job.fetch"}
 
 
 def test_a_submit_that_is_refused_and_a_wait_that_gives_up_are_counted(
-    server: FakeJobServer, tmp_path: Path, listener: socket.socket
+    server: FakeJobServer, tmp_path: Path, reported: StatsdServer
 ) -> None:
     worker = group(tmp_path / "a.csv")
     server.faults.add("submit", 400)
@@ -129,9 +107,10 @@ def test_a_submit_that_is_refused_and_a_wait_that_gives_up_are_counted(
     server.faults.add("poll", 403, times=None)
     with pytest.raises(Exception, match="403"):
         worker.run("job.wait")
-    found = received(listener)
-    assert [values(found, "submits", outcome=outcome) for outcome in ("failed", "accepted")] == [["1|c"]] * 2
-    assert values(found, "jobs", state="error") == ["1|c"]
+    assert [reported.values("submits", outcome=outcome) for outcome in ("failed", "accepted")] == [
+        ["1|c"]
+    ] * 2
+    assert reported.values("jobs", state="error") == ["1|c"]
 
 
 def test_a_written_result_is_an_asset_event_with_rows_and_bytes(

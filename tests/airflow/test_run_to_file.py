@@ -11,6 +11,7 @@ import httpx
 from airflow_asyncjob.testing import FakeClock
 from airflow_asyncjob.testing.local_airflow import LocalAirflow
 from tests.airflow.runs import Run, serving
+from tests.airflow.statsd import StatsdServer
 from tests.servers.pygeoapi import Pygeoapi
 
 
@@ -85,6 +86,24 @@ def test_the_log_tells_the_story(airflow: LocalAirflow, tmp_path: Path) -> None:
         assert run.xcom("job.wait", "link_async_job").endswith("/tasks/job.wait/plugin/async-job")
         assert run.xcom("job.wait", "link_remote_job") == f"{url}/{job_id}"
         assert run.xcom("job.fetch", "link_result") == f"file://{tmp_path}/rows.csv"
+
+
+def test_workers_and_the_triggerer_report_figures_of_a_job(
+    airflow: LocalAirflow, reported: StatsdServer, tmp_path: Path
+) -> None:
+    with serving(airflow, "figures") as server:
+        run = Run.start(airflow, server, "plain_group", tmp_path, conn="figures", plan={"run_for": 3})
+        assert run.end() == "success"
+        wait = {"dag_id": "plain_group", "task_id": "job.wait", "conn_id": "figures"}
+        polls = len(run.sent("poll"))
+        assert len(reported.values("polls", **wait)) == polls >= 2
+        assert reported.values("polls", **wait, state="done") == ["1|c"]
+        assert len(reported.values("poll.duration", **wait)) == polls
+        assert len(reported.values("poll.lateness", **wait)) == polls
+        assert reported.values("jobs", **wait, state="done") == ["1|c"]
+        assert reported.values("submits", **{**wait, "task_id": "job.submit"}) == ["1|c"]
+        size = (tmp_path / "rows.csv").stat().st_size
+        assert reported.values("download.bytes", **{**wait, "task_id": "job.fetch"}) == [f"{size}|c"]
 
 
 def test_reschedule_gives_the_worker_back_between_polls(airflow: LocalAirflow, tmp_path: Path) -> None:
