@@ -140,7 +140,7 @@ function Progress({ progress }) {
   const value = share(progress);
   return h(
     Section,
-    { title: "Progress", note: plain(progress) },
+    { title: "Progress", note: value === null ? plain(progress) : `${Math.round(value)} %` },
     value !== null &&
       h(
         UI.ProgressRoot,

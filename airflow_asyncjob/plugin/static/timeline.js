@@ -39,6 +39,9 @@ export function Timeline({ polls, job }) {
   const x = (at) => MARGIN + ((at - first) / (last - first)) * (width - 2 * MARGIN);
   const ends = [...times.slice(1), waits ? time : times.at(-1)];
   const states = [...new Set(polls.map(stateOf))];
+  // Many polls are small dots, so that they do not cover one another; failed ones are drawn last, on top.
+  const radius = Math.max(1.5, Math.min(5, (width - 2 * MARGIN) / polls.length / 2));
+  const drawn = [...polls.keys()].sort((one, other) => failed(polls[one]) - failed(polls[other]));
   const summary = `${polls.length} polls in ${span(last - first)}; the last: ${words(polls.at(-1), clock)}`;
   return h(
     UI.Box,
@@ -53,14 +56,14 @@ export function Timeline({ polls, job }) {
           key: index, x: from, y: 26, width: Math.max(0, x(ends[index]) - from), height: 12, fill: colourOf(stateOf(poll)), opacity: 0.35,
         });
       }),
-      polls.map((poll, index) =>
+      drawn.map((index) =>
         h(
           "circle",
           {
-            key: index, cx: x(times[index]), cy: 32, r: failed(poll) ? 6 : 5, fill: colourOf(stateOf(poll)),
-            stroke: "var(--chakra-colors-bg)", strokeWidth: 1.5,
+            key: index, cx: x(times[index]), cy: 32, r: failed(polls[index]) ? Math.max(4, radius + 1) : radius,
+            fill: colourOf(stateOf(polls[index])), stroke: "var(--chakra-colors-bg)", strokeWidth: radius / 4,
           },
-          h("title", null, words(poll, clock)),
+          h("title", null, words(polls[index], clock)),
         ),
       ),
       waits && h(Line, { x: x(time), label: "now", end: x(time) > width / 2 }),
