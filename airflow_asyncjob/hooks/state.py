@@ -13,8 +13,12 @@ from typing import Any
 
 from airflow_asyncjob.errors import CheckpointError
 
-__all__ = ["Found", "Wish", "load", "save"]
+__all__ = ["FOR_MARK", "WAIT", "Found", "Wish", "data_of", "key_of", "load", "save"]
 
+WAIT = "wait"
+"""Record of a waiting task: how far its job is."""
+FOR_MARK = "mark"
+"""Record of a waiting task: what a cancel of its job needs besides."""
 _VERSION = 1
 _PREFIX = "asyncjob."
 
@@ -54,6 +58,21 @@ class Found:
     current: bool
 
 
+def key_of(name: str) -> str:
+    """Return the key of a record in the store."""
+    return _PREFIX + name
+
+
+def data_of(stored: Any) -> Mapping[str, Any] | None:
+    """Return what was stored, whatever the wish; None: nothing, or by a version that this one does not
+    understand.
+    """
+    if not isinstance(stored, Mapping) or stored.get("version") != _VERSION:
+        return None
+    data = stored.get("data")
+    return data if isinstance(data, Mapping) else None
+
+
 def load(store: Any, name: str, wish: Wish, log: Any) -> Found | None:
     """Return the record of this name; None when there is none.
 
@@ -61,12 +80,13 @@ def load(store: Any, name: str, wish: Wish, log: Any) -> Found | None:
     :param name: ``submit`` or ``wait``.
     :raises CheckpointError: it was written by a version that this one does not understand.
     """
-    stored = store.get(_PREFIX + name)
+    stored = store.get(key_of(name))
     if stored is None:
         return None
-    if not isinstance(stored, Mapping) or stored.get("version") != _VERSION:
+    data = data_of(stored)
+    if data is None:
         raise CheckpointError(
-            f"The task state store holds {_PREFIX + name!r} in a form that this version of "
+            f"The task state store holds {key_of(name)!r} in a form that this version of "
             f"airflow_asyncjob does not know: {str(stored)[:200]}. Expected a mapping with version "
             f"{_VERSION}. Finish the task with the version that wrote it, or delete the key (REST, "
             ".../state-store) to start anew: a job that runs at the remote is then not found again."
@@ -80,12 +100,12 @@ def load(store: Any, name: str, wish: Wish, log: Any) -> Found | None:
             stored["retries"],
             wish.retries,
         )
-    return Found(stored["data"], current)
+    return Found(data, current)
 
 
 def save(store: Any, name: str, wish: Wish, data: Mapping[str, Any]) -> None:
     """Store a record durably: JSON, small, no secrets."""
     store.set(
-        _PREFIX + name,
+        key_of(name),
         {"version": _VERSION, "max_tries": wish.max_tries, "retries": wish.retries, "data": dict(data)},
     )

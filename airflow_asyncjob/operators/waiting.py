@@ -27,7 +27,7 @@ from airflow_asyncjob.hooks import state
 from airflow_asyncjob.hooks.moved import MOVED, moves, newer
 from airflow_asyncjob.hooks.names import map_index_of
 from airflow_asyncjob.hooks.records import finish_of, status_xcom, submission_of
-from airflow_asyncjob.hooks.state import Wish
+from airflow_asyncjob.hooks.state import FOR_MARK, WAIT, Wish
 from airflow_asyncjob.hooks.task import Situation
 from airflow_asyncjob.hooks.upstream import STATUS, SUBMISSION
 from airflow_asyncjob.hooks.wake import why_of
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
 __all__ = ["WaitsForJob", "quiet_seconds"]
 
-_RECORD = "wait"
 _SEEN_BY_SCHEDULER = 5.0
 """Seconds in which a busy scheduler sees that a task's process has ended."""
 _NET_SECONDS = 600.0
@@ -191,7 +190,7 @@ class WaitsForJob(CancelsJob):
 
     def _stored(self, context: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Return the checkpoint that this wait has stored; None: there is none."""
-        found = state.load(context["task_state_store"], _RECORD, Wish.of(context["ti"]), self.log)
+        found = state.load(context["task_state_store"], WAIT, Wish.of(context["ti"]), self.log)
         return None if found is None else found.data["checkpoint"]
 
     def _carry_on(
@@ -213,7 +212,7 @@ class WaitsForJob(CancelsJob):
         from airflow_asyncjob.protocol import Checkpoint
 
         assert self.definition.status is not None
-        found = state.load(now.store, _RECORD, now.wish, self.log)
+        found = state.load(now.store, WAIT, now.wish, self.log)
         begin = time.time() if now.wish.cleared_before else submission.submitted_at
         if found is not None:
             checkpoint = Checkpoint.from_dict(self._newest(now, found.data["checkpoint"]))
@@ -240,7 +239,7 @@ class WaitsForJob(CancelsJob):
         return newer(checkpoint, ti.xcom_pull(task_ids=ti.task_id, key=MOVED, map_indexes=map_index_of(ti)))
 
     def _keep(self, now: Situation, checkpoint: Mapping[str, Any]) -> None:
-        state.save(now.store, _RECORD, now.wish, {"checkpoint": dict(checkpoint)})
+        state.save(now.store, WAIT, now.wish, {"checkpoint": dict(checkpoint)})
 
     def stored_submission(self, context: Mapping[str, Any], submission_id: str) -> Submission | None:
         """Return the submission of this ID that an earlier try or reschedule of this task noted; None: none
@@ -272,6 +271,7 @@ class WaitsForJob(CancelsJob):
             narrator.flush()
             checkpoint = job.checkpoint.to_dict()
             self._keep(now, checkpoint)
+            self._keep_for_mark(now, wire)
             if self.deferrable:
                 self._defer_to_trigger(now, wire, job, checkpoint)
             again = max(long.until, time.time() + quiet_seconds())
@@ -288,10 +288,7 @@ class WaitsForJob(CancelsJob):
 
         self._refuse_secrets(wire, self.definition, now.inputs, checkpoint)
         trigger = AsyncStatusTrigger(
-            definition=self.definition.to_dict(),
-            http_conn_id=self.http_conn_id,
-            inputs=without_records(self.definition, now.inputs),
-            names=now.names,
+            **self._followed_by(now),
             checkpoint=checkpoint,
             quiet=quiet_seconds(),
             deferral=uuid.uuid4().hex,
@@ -299,6 +296,32 @@ class WaitsForJob(CancelsJob):
         assert job.deadline is not None
         net = max(job.deadline - time.time(), 0.0) + _NET_SECONDS + self._longest_wait
         self.defer(trigger=trigger, method_name="execute_complete", timeout=timedelta(seconds=net))
+
+    def _followed_by(self, now: Situation) -> dict[str, Any]:
+        """Return what another process needs to know of the job, beside how far it is: plain JSON."""
+        return {
+            "definition": self.definition.to_dict(),
+            "http_conn_id": self.http_conn_id,
+            "inputs": without_records(self.definition, now.inputs),
+            "names": dict(now.names),
+        }
+
+    def _keep_for_mark(self, now: Situation, wire: Wire) -> None:
+        """Keep what a cancel needs, for a mark that comes while no process has the job: between two polls, in
+        the queue, between two tries. The API server reads it then (``airflow_asyncjob.plugin.ordering``).
+        """
+        if self.definition.cancel is None:
+            return
+        kept = self._followed_by(now)
+        if wire.redactor.would_change({name: kept[name] for name in ("definition", "inputs")}):
+            self.log.warning(
+                "The definition or the inputs hold what looks like a secret, so they are not kept: where a "
+                "user marks this task failed while no process has it, the job is not cancelled."
+            )
+            return
+        found = state.load(now.store, FOR_MARK, now.wish, self.log)
+        if found is None or not found.current or found.data != kept:
+            state.save(now.store, FOR_MARK, now.wish, kept)
 
     @property
     def _longest_wait(self) -> float:

@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import AirflowRuntimeError
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_asyncjob.errors import AsyncJobError, ConnectionSetupError
-from airflow_asyncjob.hooks.marks import marks_that_cancel
+from airflow_asyncjob.hooks.marks import SKIPPED, as_marked, marks_that_cancel
 from airflow_asyncjob.hooks.moved import moves, newer, note, noted
 from airflow_asyncjob.hooks.orders import settle_order
 from airflow_asyncjob.hooks.records import event_of
@@ -253,8 +253,16 @@ class AsyncStatusTrigger(BaseTrigger):
         return wake is not None and not wake.held
 
     async def _task_state(self) -> str | None:
-        """Return the state of the waiting task as it is now; None: cleared, or gone."""
-        from airflow.sdk.execution_time.comms import GetTaskStates, TaskStatesResult
+        """Return the state of the waiting task as it is now, and as it counts for its job.
+
+        None: it was cleared, or is gone.
+        """
+        from airflow.sdk.execution_time.comms import (
+            DagRunStateResult,
+            GetDagRunState,
+            GetTaskStates,
+            TaskStatesResult,
+        )
         from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
 
         ti = self.task_instance
@@ -268,7 +276,13 @@ class AsyncStatusTrigger(BaseTrigger):
             raise RuntimeError(f"Airflow did not tell the state of the task: {answer}")
         states = answer.task_states.get(ti.run_id, {})
         found = states.get(ti.task_id if map_index < 0 else f"{ti.task_id}_{map_index}")
-        return None if found is None else str(found)
+        state = None if found is None else str(found)
+        if state != SKIPPED:
+            return state
+        run = await SUPERVISOR_COMMS.asend(GetDagRunState(dag_id=ti.dag_id, run_id=ti.run_id))
+        if not isinstance(run, DagRunStateResult):
+            raise RuntimeError(f"Airflow did not tell the state of the run: {run}")
+        return as_marked(state, run.state)
 
     async def _drive(self, goal: Goal, woken: asyncio.Event | None = None) -> Finish:
         from airflow_asyncjob.hooks.refresh_tokens import AsyncVariableTokens

@@ -9,6 +9,8 @@ from typing import Any
 
 from airflow.sdk.execution_time import task_runner
 from airflow.sdk.execution_time.comms import (
+    DagRunStateResult,
+    GetDagRunState,
     GetTaskStates,
     GetXCom,
     OKResponse,
@@ -24,15 +26,21 @@ class Channel:
     """Answers a trigger's questions.
 
     :param xcoms: by task and key; written, too.
-    :param state: of the waiting task.
+    :param state: of the waiting task; ``run``: of its run.
     :param refuses: every write of an XCom fails.
     """
 
     def __init__(
-        self, xcoms: dict[tuple[str, str], Any], *, state: str = "deferred", refuses: bool = False
+        self,
+        xcoms: dict[tuple[str, str], Any],
+        *,
+        state: str = "deferred",
+        run: str = "running",
+        refuses: bool = False,
     ) -> None:
         self.xcoms = xcoms
         self.state = state
+        self.run = run
         self.refuses = refuses
         self.written: list[str] = []
 
@@ -45,6 +53,8 @@ class Channel:
             return OKResponse(ok=True)
         if isinstance(message, GetXCom):
             return XComResult(key=message.key, value=self.xcoms.get((message.task_id, message.key)))
+        if isinstance(message, GetDagRunState):
+            return DagRunStateResult(state=self.run)
         assert isinstance(message, GetTaskStates), message
         assert message.task_ids is not None
         return TaskStatesResult(task_states={"run": {message.task_ids[0]: self.state}})

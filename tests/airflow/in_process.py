@@ -40,6 +40,9 @@ class Instance:
     def get_task_states(self, **asked: Any) -> dict[str, dict[str, str]]:
         return {self.run_id: {self.task_id: self._worker.state}}
 
+    def get_dagrun_state(self, dag_id: str, run_id: str) -> str:
+        return self._worker.run_state
+
     def xcom_push(self, key: str, value: Any) -> None:
         self._xcoms[self.task_id, key] = value
 
@@ -67,6 +70,7 @@ class Worker:
         self.wakes = wakes
         self.state = "running"
         """What Airflow says that the state of a running task is; somebody may have marked it."""
+        self.run_state = "running"
         self.triggers: list[dict[str, Any]] = []
         """Arguments of the triggers that the tasks deferred to."""
         self._context = context

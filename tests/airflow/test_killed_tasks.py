@@ -124,6 +124,19 @@ def test_a_wait_that_is_killed_on_its_worker(
     assert [entry.job_id for entry in server.ledger.entries("cancel")] == ([job_id] if cancels else [])
 
 
+@pytest.mark.parametrize(("run", "cancels"), [("failed", True), ("running", False), ("success", False)])
+def test_a_wait_that_is_skipped_is_cancelled_only_with_a_run_that_failed(
+    server: FakeJobServer, run: str, cancels: bool
+) -> None:
+    """Airflow skips what is not done when ``dagrun_timeout`` is over."""
+    worker = group(JOB, deferrable=False)
+    job_id = worker.run("job.submit")
+    server.faults.add("poll", "slow", seconds=1)
+    worker.run_state = run
+    killed_while(worker, "job.wait", lambda: not server.faults.active(), "skipped")
+    assert [entry.job_id for entry in server.ledger.entries("cancel")] == ([job_id] if cancels else [])
+
+
 def test_a_submit_that_was_marked_failed_without_being_told_cancels_too(server: FakeJobServer) -> None:
     worker = group(JOB)
     worker.state = "failed"

@@ -158,6 +158,29 @@ def test_a_wait_that_no_triggerer_has_is_cancelled_by_the_next_one(
         assert server.ledger.running() == 1, "the job whose task was marked success"
 
 
+def test_a_wait_that_ends_while_no_process_has_it_is_cancelled(airflow: LocalAirflow, tmp_path: Path) -> None:
+    """Rescheduled, and marked between two polls, itself or with its run; and a run that takes too long."""
+
+    def started(dag_id: str) -> Run:
+        return Run.start(airflow, server, dag_id, tmp_path, conn="idle", plan={"run_for": 600})
+
+    def cancelled(run: Run) -> bool:
+        return [entry.job_id for entry in run.sent("cancel")].count(run.xcom("job.submit")) == 1
+
+    with serving(airflow, "idle") as server:
+        slow = started("plain_in_one_run_of_seconds")
+        marked, failed = started("plain_reschedule"), started("plain_reschedule")
+        marked.until("job.wait", "up_for_reschedule")
+        airflow.mark_failed(marked.dag_id, marked.run_id, "job.wait")
+        failed.until("job.wait", "up_for_reschedule")
+        airflow.mark_run(failed.dag_id, failed.run_id, "failed")
+        for run in (marked, failed, slow):
+            airflow.wait_until(lambda run=run: cancelled(run), timeout=120, what=f"{run.run_id}: a cancel")
+        assert server.ledger.running() == 0
+        assert failed.xcom("job.wait", "asyncjob.summary")["state"] == "cancelled", "for the UI"
+        assert slow.states()["job.wait"] == "skipped", "so Airflow calls what dagrun_timeout ends"
+
+
 def test_a_submit_that_is_ended_before_its_answer_came_says_what_it_leaves(
     airflow: LocalAirflow, tmp_path: Path
 ) -> None:

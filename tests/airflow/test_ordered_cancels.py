@@ -30,7 +30,9 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeJobServer]:
         yield server
 
 
-def ordered_for(server: FakeJobServer, *, wait: float = 0.0, state: str = "failed") -> Channel:
+def ordered_for(
+    server: FakeJobServer, *, wait: float = 0.0, state: str = "failed", run: str = "running"
+) -> Channel:
     """Return the channel of a triggerer that finds an order for a job that runs."""
     job_id = httpx.post(f"{server.url}/jobs", json={"run_for": 600}).json()["id"]
     arguments = {
@@ -41,7 +43,7 @@ def ordered_for(server: FakeJobServer, *, wait: float = 0.0, state: str = "faile
         "checkpoint": checkpoint(job_id),
         "deferral": "mine",
     }
-    return Channel({KEY: order(arguments, not_before=time.time() + wait)}, state=state)
+    return Channel({KEY: order(arguments, not_before=time.time() + wait)}, state=state, run=run)
 
 
 def carried_out(channel: Channel, work: Coroutine[Any, Any, Any] | None = None) -> Any:
@@ -66,6 +68,14 @@ def test_an_order_is_carried_out_once(server: FakeJobServer) -> None:
 def test_a_task_that_is_not_failed_any_more_keeps_its_job(server: FakeJobServer, state: str) -> None:
     assert carried_out(ordered_for(server, state=state)) == "decided"
     assert cancels(server) == 0
+
+
+@pytest.mark.parametrize(("run", "cancelled"), [("failed", 1), ("running", 0), ("success", 0)])
+def test_a_task_that_is_skipped_keeps_its_job_unless_its_run_failed(
+    server: FakeJobServer, run: str, cancelled: int
+) -> None:
+    assert carried_out(ordered_for(server, state="skipped", run=run)) == "decided"
+    assert cancels(server) == cancelled
 
 
 @pytest.mark.parametrize("left", [None, {"deferral": "another", "trigger": {}, "not_before": 0.0}])

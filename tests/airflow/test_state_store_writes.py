@@ -7,8 +7,10 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 from airflow.sdk import DAG
+from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_asyncjob import AsyncSubmitOperator, async_job
 from airflow_asyncjob.testing import FakeJobServer
@@ -36,21 +38,22 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeJobServer]:
         yield server
 
 
-def job(run_for: float) -> Worker:
+def job(run_for: float, *, wakes: int = 0, poll_wait: float = 0.1, **sections: Any) -> Worker:
     definition = {
         "name": "plain",
         "submit": {"request": {"url": "/jobs", "json": {"run_for": run_for}}, "id": "id"},
         "status": {
             "request": {"url": "/jobs/{{ submission_id }}"},
             "path": "status",
-            "values": {"running": ["queued", "running"], "done": ["succeeded"]},
-            "poll_wait": 0.1,
+            "values": {"running": ["queued", "running"], "done": ["succeeded"], "cancelled": ["cancelled"]},
+            "poll_wait": poll_wait,
             "jitter": 0.0,
         },
+        **sections,
     }
     with DAG("d") as dag:
-        async_job(job=definition, http_conn_id="shop", group_id="job", deferrable=False)
-    return Worker(dag)
+        async_job(job=definition, http_conn_id="shop", group_id="job", deferrable=wakes > 0)
+    return Worker(dag, wakes=wakes)
 
 
 def test_a_submission_is_two_writes(server: FakeJobServer) -> None:
@@ -72,6 +75,26 @@ def test_a_poll_is_none(server: FakeJobServer) -> None:
     few, many = sorted(writes)
     assert many > few + 5
     assert writes[few] == writes[many]
+
+
+@pytest.mark.parametrize("cancel", [None, {"method": "DELETE", "url": "/jobs/{{ submission_id }}"}])
+def test_what_a_mark_needs_is_one_more_where_there_is_a_cancel(
+    server: FakeJobServer, cancel: dict[str, Any] | None
+) -> None:
+    worker = job(run_for=3600, wakes=2, poll_wait=3600.0, **({} if cancel is None else {"cancel": cancel}))
+    worker.run("job.submit")
+    store = worker.stores["job.wait"] = Counting()
+    server.faults.add("poll", 503)
+    server.faults.add("poll", 503)
+    httpx.delete(f"{server.url}/jobs/job-1")
+    with pytest.raises(AirflowFailException, match="cancelled"):
+        worker.run("job.wait")
+    assert worker.deferrals == 2
+    assert store.writes["asyncjob.mark"] == (0 if cancel is None else 1), "however often it defers"
+    if cancel is not None:
+        kept = store["asyncjob.mark"]["data"]
+        assert kept == {name: worker.triggers[0][name] for name in kept}
+        assert sorted(kept) == ["definition", "http_conn_id", "inputs", "names"]
 
 
 def test_a_step_and_a_part_are_one_each(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,6 +76,78 @@ def marked(
     }
 
 
+def idle(
+    session: Any,
+    place: dict[str, Any],
+    *,
+    before: str | None = "up_for_reschedule",
+    state: str = "failed",
+    run: str | None = None,
+    cancel: dict[str, Any] | None = CANCEL,
+    kept: tuple[str, ...] = ("wait", "mark"),
+) -> bool:
+    """End a wait that no process has, as Airflow does, and tell whether that left an order.
+
+    :param before: the state of the task.
+    :param run: what the run ends as, with the task; None: the task alone is marked.
+    :param kept: what its worker kept.
+    """
+    from airflow.listeners.listener import get_listener_manager
+    from airflow.models.callback import Callback
+    from airflow.models.dagrun import DagRun
+    from airflow.models.task_state_store import TaskStateStoreModel
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.models.xcom import XComModel
+    from sqlalchemy import delete, insert, select
+
+    instance = session.scalars(select(TaskInstance).filter_by(**place)).one()
+    dag_run = session.scalars(select(DagRun).filter_by(dag_id=place["dag_id"], run_id=place["run_id"])).one()
+    data = {
+        "wait": {"checkpoint": {"submission": {"id": "job-1"}}},
+        "mark": {"definition": {"cancel": cancel}, "http_conn_id": "shop", "inputs": {}, "names": {}},
+    }
+    records = [
+        {
+            **place,
+            "dag_run_id": dag_run.id,
+            "key": f"asyncjob.{name}",
+            "value": json.dumps({"version": 1, "max_tries": 0, "retries": 0, "data": data[name]}),
+        }
+        for name in kept
+    ]
+    ours = (TaskStateStoreModel.key.in_(("asyncjob.wait", "asyncjob.mark")),)
+    session.execute(delete(TaskStateStoreModel).where(*ours))
+    if records:
+        session.execute(insert(TaskStateStoreModel), records)
+    instance.state, instance.trigger_id = before, None
+    session.commit()  # what follows is another transaction, as it is in Airflow
+
+    instance.state = state
+    hooks = get_listener_manager().hook
+    if run is not None:
+        dag_run.state = run
+        session.flush()
+        if run == "failed":
+            hooks.on_dag_run_failed(dag_run=dag_run, msg="by hand")
+        else:
+            hooks.on_dag_run_success(dag_run=dag_run, msg="by hand")
+    else:
+        session.flush()
+        hooks.on_task_instance_failed(previous_state=None, task_instance=instance, error="by hand")
+    session.flush()
+    found = session.scalars(select(XComModel).filter_by(key="asyncjob.cancel", **place)).one_or_none()
+    callbacks = session.scalars(select(Callback)).all()
+    assert len(callbacks) == (0 if found is None else 1)
+    if found is not None:
+        left = found.value
+        assert callbacks[0].data["kwargs"] == {**place, "deferral": left["deferral"]}
+        assert left["trigger"] == {**data["mark"], **data["wait"], "deferral": left["deferral"]}
+    session.rollback()
+    session.execute(delete(TaskStateStoreModel).where(*ours))
+    session.commit()
+    return found is not None
+
+
 def main() -> None:
     from airflow.utils.session import create_session
 
@@ -98,6 +170,38 @@ def main() -> None:
         case("marked success", state="success")
         case("marked success, to be cancelled", state="success", cancel=BLESSED)
         case("no way to cancel", cancel=None)
+
+        from airflow.models.taskinstance import TaskInstance
+        from sqlalchemy import select
+
+        instance = session.scalars(select(TaskInstance).filter_by(**place)).one()
+        as_it_was = instance.state, instance.trigger_id
+        try:
+            for before in (
+                "up_for_reschedule",
+                "queued",
+                "scheduled",
+                "up_for_retry",
+                None,
+                "running",
+                "success",
+            ):
+                left[f"idle: {before}"] = idle(session, place, before=before)
+            left["idle: its run is marked failed"] = idle(
+                session, place, before="queued", state="skipped", run="failed"
+            )
+            left["idle: its run is marked success"] = idle(
+                session, place, before="queued", state="skipped", run="success"
+            )
+            left["idle: skipped before its run failed"] = idle(
+                session, place, before="skipped", state="skipped", run="failed"
+            )
+            left["idle: no way to cancel"] = idle(session, place, cancel=None)
+            left["idle: it has not begun"] = idle(session, place, kept=())
+            left["idle: it cannot be kept"] = idle(session, place, kept=("wait",))
+        finally:
+            instance.state, instance.trigger_id = as_it_was
+            session.commit()
     print(json.dumps(left))
 
 

@@ -54,6 +54,9 @@ with dag("plain_poke"):
 with dag("plain_reschedule"):
     async_job(**JOB, destination=FILE, group_id="job", deferrable=False, mode="reschedule")
 
+with dag("plain_in_one_run_of_seconds", dagrun_timeout=timedelta(seconds=25)):
+    async_job(**JOB, destination=FILE, group_id="job")
+
 with dag("plain_in_one"):
     AsyncSubmitOperator(task_id="job", **JOB, **KEY, wait_for_completion=True, **TWICE)
 
