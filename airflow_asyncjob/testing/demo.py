@@ -28,10 +28,10 @@ from rich.table import Table
 
 from airflow_asyncjob.testing import FakeJobServer, check_contacts
 from airflow_asyncjob.testing.demo_jobs import DEMOS, demonstrate, demos_text, find_demo, run_and_check
-from airflow_asyncjob.testing.demo_story import DemoError, Story, show_logs, stay, watch_run
+from airflow_asyncjob.testing.demo_story import DemoError, Story, an_airflow, show_logs, stay, watch_run
 from airflow_asyncjob.testing.ledger import Purpose
 from airflow_asyncjob.testing.local_airflow import LocalAirflow
-from airflow_asyncjob.testing.processes import StartError, free_port
+from airflow_asyncjob.testing.processes import StartError
 
 __all__ = ["main"]
 
@@ -110,14 +110,8 @@ def _demonstrate(story: Story, folder: Path, dags: Path, keep_open: bool) -> Non
             f"2 files, ready {EXPORT_SECONDS:g} s after the request",
         )
         variables = {"contacts_folder": str(folder / "contacts"), **SECOND.prepare(folder / "data")}
-        airflow = LocalAirflow(
-            folder / "airflow",
-            dags,
-            connections={"sendgrid": server.connection, SECOND.conn_id: shop.connection},
-            env={f"AIRFLOW_VAR_{key.upper()}": value for key, value in variables.items()},
-            port=free_port(8080),
-        )
-        story.say("Airflow", "starts: API server, scheduler, triggerer, DAG processor; SQLite; LocalExecutor")
+        connections = {"sendgrid": server.connection, SECOND.conn_id: shop.connection}
+        airflow = an_airflow(story, folder, dags, connections=connections, variables=variables)
         with airflow:
             story.say("Airflow", f"is healthy at {airflow.url}")
             run_id = watch_run(story, airflow, DAG_ID)

@@ -19,10 +19,17 @@ from rich.markup import escape
 
 from airflow_asyncjob.testing.airflow_api import AirflowApi
 from airflow_asyncjob.testing.demo_files import DEMO_REFUSED, write_people
-from airflow_asyncjob.testing.demo_story import DemoError, Story, show_logs, stay, tell_wake, watch_run
+from airflow_asyncjob.testing.demo_story import (
+    DemoError,
+    Story,
+    an_airflow,
+    show_logs,
+    stay,
+    tell_wake,
+    watch_run,
+)
 from airflow_asyncjob.testing.ledger import PURPOSES
 from airflow_asyncjob.testing.local_airflow import LocalAirflow
-from airflow_asyncjob.testing.processes import free_port
 from airflow_asyncjob.testing.server import FakeJobServer, Kind
 
 __all__ = [
@@ -244,14 +251,8 @@ def demonstrate(story: Story, folder: Path, dags: Path, demo: Demo, *, keep_open
     with demo.server() as server:
         story.say("job server", f"{server.url} is of the kind {demo.kind}: {_told(demo.options)}")
         variables = demo.prepare(folder / "data")
-        airflow = LocalAirflow(
-            folder / "airflow",
-            dags,
-            connections={demo.conn_id: server.connection},
-            env={f"AIRFLOW_VAR_{key.upper()}": value for key, value in variables.items()},
-            port=free_port(8080),
-        )
-        story.say("Airflow", "starts: API server, scheduler, triggerer, DAG processor; SQLite; LocalExecutor")
+        connections = {demo.conn_id: server.connection}
+        airflow = an_airflow(story, folder, dags, connections=connections, variables=variables)
         with airflow:
             story.say("Airflow", f"is healthy at {airflow.url}")
             run_and_check(story, airflow, demo, server)

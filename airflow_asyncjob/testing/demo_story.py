@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -13,13 +14,20 @@ from rich.markup import escape
 
 from airflow_asyncjob.testing.airflow_api import FINISHED
 from airflow_asyncjob.testing.local_airflow import LocalAirflow
+from airflow_asyncjob.testing.processes import free_port
 from airflow_asyncjob.testing.server import FakeJobServer
 
-__all__ = ["RUN_TIMEOUT", "DemoError", "Story", "show_logs", "stay", "tell_wake", "watch_run"]
+__all__ = ["RUN_TIMEOUT", "DemoError", "Story", "an_airflow", "show_logs", "stay", "tell_wake", "watch_run"]
 
 RUN_TIMEOUT = 300.0
 """Seconds within which a run must end."""
 _COLOURS = {"success": "green", "failed": "red", "deferred": "magenta", "running": "cyan", "queued": "dim"}
+
+
+_IDLE_SLEEP = 0.1
+"""Seconds that the scheduler sleeps when it finds nothing to do: a task that was woken starts at once then.
+Airflow's default is 1.
+"""
 
 
 class DemoError(Exception):
@@ -94,6 +102,35 @@ def show_logs(
             for error in entry.get("error_detail") or ():
                 said = f"{error.get('exc_type')}: {error.get('exc_value')}"
                 story.console.print(f"{'':18}[red]{escape(said)}[/]")
+
+
+def an_airflow(
+    story: Story,
+    folder: Path,
+    dags: Path,
+    *,
+    connections: Mapping[str, str | Mapping[str, Any]],
+    variables: Mapping[str, str],
+) -> LocalAirflow:
+    """Return the Airflow of a demonstration, which its ``with`` starts; on port 8080 where that is free.
+
+    :param variables: Airflow's, by key.
+    """
+    story.say(
+        "Airflow",
+        "starts: API server, scheduler, triggerer, DAG processor; SQLite; LocalExecutor; "
+        f"scheduler_idle_sleep_time = {_IDLE_SLEEP:g}",
+    )
+    return LocalAirflow(
+        folder / "airflow",
+        dags,
+        connections=connections,
+        env={
+            "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": str(_IDLE_SLEEP),
+            **{f"AIRFLOW_VAR_{key.upper()}": value for key, value in variables.items()},
+        },
+        port=free_port(8080),
+    )
 
 
 def tell_wake(story: Story, airflow: LocalAirflow, dag_id: str, run_id: str, server: FakeJobServer) -> None:
