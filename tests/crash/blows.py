@@ -63,9 +63,9 @@ class Blow:
 def round_of(number: int, things: Iterable[str], chance: random.Random) -> list[tuple[str, How]]:
     """Return everything that can be struck, in each way, once, in random order.
 
-    A freeze holds up so many jobs for so long that it comes in every second round only.
+    A freeze holds up so many jobs for so long that it comes in every fourth round only.
     """
-    ways = [(thing, how) for thing in things for how in THINGS[thing] if how != "freeze" or number % 2 == 0]
+    ways = [(thing, how) for thing in things for how in THINGS[thing] if how != "freeze" or number % 4 == 0]
     chance.shuffle(ways)
     return ways
 

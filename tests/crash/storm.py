@@ -40,6 +40,8 @@ SETTINGS = {
     "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "20",
     "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "20",
     "AIRFLOW__CELERY__WORKER_PREFETCH_MULTIPLIER": "1",
+    # As many as the jobs that are struck at once: the default, 32 for a scheduler, leaves the machine idle.
+    "AIRFLOW__CORE__PARALLELISM": "64",
 }
 
 
@@ -71,13 +73,13 @@ class Plan:
     seed: int
     things: tuple[str, ...]
     enough: int | None = 200
-    at_once: int = 60
+    at_once: int = 120
     frozen: float = 60.0
     minutes: float = 18.0
     drain: float = 6.0
-    concurrency: int = 12
+    concurrency: int = 20
     slowness: float = 12.0
-    bytes_per_second: int = 9_000
+    bytes_per_second: int = 20_000
     pause: float = 4.0
     longest: float = 60.0
 

@@ -61,6 +61,7 @@ def struck_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[di
         concurrency=4,
         slowness=6.0,
         bytes_per_second=30_000,
+        longest=20.0,
     )
     try:
         storm = Storm(plan, tmp_path_factory.mktemp("crash"), print)
