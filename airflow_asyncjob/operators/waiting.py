@@ -319,8 +319,7 @@ class WaitsForJob(CancelsJob):
                 "user marks this task failed while no process has it, the job is not cancelled."
             )
             return
-        found = state.load(now.store, FOR_MARK, now.wish, self.log)
-        if found is None or not found.current or found.data != kept:
+        if state.data_of(now.store.get(state.key_of(FOR_MARK))) != kept:
             state.save(now.store, FOR_MARK, now.wish, kept)
 
     @property
