@@ -13,7 +13,14 @@ from typing import Any
 import httpx
 import pytest
 from airflow.sdk.execution_time import task_runner
-from airflow.sdk.execution_time.comms import GetTaskStates, GetXCom, TaskStatesResult, XComResult
+from airflow.sdk.execution_time.comms import (
+    DagRunStateResult,
+    GetDagRunState,
+    GetTaskStates,
+    GetXCom,
+    TaskStatesResult,
+    XComResult,
+)
 from airflow.sdk.serde import deserialize, serialize
 
 from airflow_asyncjob import AsyncStatusTrigger
@@ -229,13 +236,20 @@ def test_credentials_that_changed_are_fetched_again(monkeypatch: pytest.MonkeyPa
 class Supervisor:
     """The triggerer's supervisor as a trigger sees it: the first answer after a start takes its time."""
 
-    def __init__(self, state: str | None, wake: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, state: str | None, wake: dict[str, Any] | None = None, *, run: str = "running"
+    ) -> None:
         self.asked = 0
+        self.run = run
         self.wake = wake
         self.ready = asyncio.Event()
         self._states = {"r": {"wait": state}} if state else {}
 
-    async def asend(self, message: GetTaskStates | GetXCom) -> TaskStatesResult | XComResult:
+    async def asend(
+        self, message: GetTaskStates | GetXCom | GetDagRunState
+    ) -> TaskStatesResult | XComResult | DagRunStateResult:
+        if isinstance(message, GetDagRunState):
+            return DagRunStateResult(state=self.run)
         if isinstance(message, GetXCom):
             assert (message.key, message.task_id, message.map_index) == (WOKEN, "wait", -1)
             return XComResult(key=message.key, value=self.wake)
@@ -246,22 +260,24 @@ class Supervisor:
 
 
 @pytest.mark.parametrize(
-    ("state", "on_mark_success", "cancels"),
+    ("state", "run", "on_mark_success", "cancels"),
     [
-        ("failed", False, True),
-        ("failed", True, True),
-        ("success", False, False),
-        ("success", True, True),
-        ("skipped", True, False),
-        (None, True, False),
-        ("scheduled", True, False),
-        ("deferred", True, False),
+        ("failed", "running", False, True),
+        ("failed", "running", True, True),
+        ("success", "running", False, False),
+        ("success", "running", True, True),
+        ("skipped", "running", True, False),
+        ("skipped", "failed", False, True),
+        (None, "running", True, False),
+        ("scheduled", "running", True, False),
+        ("deferred", "failed", True, False),
     ],
 )
 def test_a_job_is_cancelled_from_the_first_moment_of_its_trigger(
     server: FakeJobServer,
     monkeypatch: pytest.MonkeyPatch,
     state: str | None,
+    run: str,
     on_mark_success: bool,
     cancels: bool,
 ) -> None:
@@ -271,7 +287,7 @@ def test_a_job_is_cancelled_from_the_first_moment_of_its_trigger(
     waiting.task_instance = SimpleNamespace(dag_id="d", run_id="r", task_id="wait", map_index=-1)
 
     async def marked_at_once() -> int:
-        supervisor = Supervisor(state)
+        supervisor = Supervisor(state, run=run)
         monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", supervisor, raising=False)
         monkeypatch.setattr(status, "_WARM", [])
         running = asyncio.ensure_future(anext(waiting.run()))
