@@ -28,11 +28,11 @@ up: $(STAMP) ## the same, left open in the browser until Ctrl-C
 	@$(BIN)/python -m airflow_asyncjob.testing.demo --keep-open $(DAG)
 
 test: $(STAMP) ## all tests, those with a real Airflow and real servers among them
-	@# Two at a time; three, each with an Airflow of its own, where most of the time is waiting; alone where a test takes
-	@# both cores of a small machine. All parts run, whatever comes of one.
+	@# Two at a time, each with an Airflow of its own where it needs one; but alone where a test takes both cores of a
+	@# small machine. All parts run, whatever comes of one.
 	@failed=0; \
 	$(BIN)/python -m pytest -q -m 'not airflow' --numprocesses 2 --dist loadfile || failed=1; \
-	$(BIN)/python -m pytest -q -m 'airflow and not busy' --numprocesses 3 --dist loadfile || failed=1; \
+	$(BIN)/python -m pytest -q -m 'airflow and not busy' --numprocesses 2 --dist loadfile || failed=1; \
 	$(BIN)/python -m pytest -q -m busy || failed=1; \
 	exit $$failed
 

@@ -2,7 +2,7 @@
 
 Airflow itself is not imported: it runs as ``python -m airflow`` and is spoken to over its REST API. Its
 settings are the defaults, except for what a second Airflow on the same machine needs (ports, folders, keys)
-and for how soon it notices new DAG files.
+and for when it reads DAG files: as soon as they are new or have changed, and hardly else.
 """
 
 from __future__ import annotations
@@ -143,6 +143,9 @@ class LocalAirflow(AirflowApi):
             or "admin:admin",
             "AIRFLOW__DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "1",
             "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(bundles),
+            # A file that has changed is read at once; those that have not are by default read twice a minute,
+            # each by a process of its own.
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "600",
             # SQLite's own five seconds end the scheduler when a busy machine holds a writer up.
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.db_path}?timeout={SQLITE_TIMEOUT}",
             # With a pool of 15, one request that holds SQLite's only write lock and needs a second connection

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from airflow_asyncjob.testing import FakeJobServer
+from airflow_asyncjob.testing.airflow_api import AirflowApiError
 from airflow_asyncjob.testing.local_airflow import LocalAirflow
 from tests.airflow.runs import serving
 
@@ -37,7 +39,17 @@ def backfill(airflow: LocalAirflow, days: tuple[str, str]) -> dict[str, str]:
         "to_date": f"{days[1]}T00:00:00Z",
         "max_active_runs": 2,
     }
-    made = airflow.rest("POST", "/backfills", body)["id"]
+
+    def made_one() -> int | None:
+        try:
+            return int(airflow.rest("POST", "/backfills", body)["id"])
+        except AirflowApiError as problem:
+            # "Backfill creation is not supported on SQLite under concurrent access": Airflow made none.
+            if problem.status != httpx.codes.SERVICE_UNAVAILABLE:
+                raise
+            return None
+
+    made = airflow.wait_until(made_one, what="a backfill is made")
 
     def runs() -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = airflow.rest("GET", f"/dags/{PARTITIONS}/dagRuns")["dag_runs"]
