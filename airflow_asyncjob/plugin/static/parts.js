@@ -8,7 +8,7 @@ export const number = (value) => Number(value).toLocaleString("en");
 export function bytes(size) {
   const units = ["bytes", "KiB", "MiB", "GiB", "TiB"];
   const power = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, size)) / 10));
-  return power ? `${(size / 1024 ** power).toFixed(1)} ${units[power]}` : `${number(size)} bytes`;
+  return power ? `${(size / 1024 ** power).toFixed(1)} ${units[power]}` : `${number(Math.round(size))} bytes`;
 }
 
 /** An address that is safe to follow; anything else, such as `javascript:`, is none. */

@@ -152,7 +152,7 @@ function Progress({ progress }) {
 
 function Download({ download }) {
   const { records, bytes: size, seconds: took, uris, rejects, sha256, format } = download;
-  const rate = took > 0 ? `${bytes(size / took)}/s in ${span(took)}` : "–";
+  const rate = took > 0 ? `${bytes(size / took)}/s in ${took < 10 ? `${took.toFixed(1)} s` : span(took)}` : "–";
   return h(
     Section,
     { title: "Download" },
