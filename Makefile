@@ -58,6 +58,7 @@ bench: $(STAMP) ## what a DAG file pays for imports, the page of 10,000 jobs, ev
 	@$(BIN)/python benchmarks/import_cost.py
 	@$(BIN)/python benchmarks/page.py
 	@$(BIN)/python benchmarks/webhook.py
+	@$(BIN)/python benchmarks/promise.py
 	@$(BIN)/python benchmarks/results.py
 	@$(BIN)/python benchmarks/uploads.py
 	@$(BIN)/python benchmarks/upload_in_airflow.py

@@ -39,6 +39,7 @@ THINGS: dict[str, tuple[How, ...]] = {
 """What is struck, and how. ``task``: the process of one task; ``supervisor``: the process that watches over
 it, whose task runs on as an orphan beside its own retry.
 """
+ONE_TASK = ("task", "supervisor")
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Blow:
     """One blow.
 
     :param component: which of several; for ``task`` and ``supervisor`` it is chosen when it is struck.
-    :param seconds: how long it stays down, or is frozen or cut.
+    :param seconds: how long it stays down, or is frozen or cut; 0 for one task, which has its own retry.
     :param pause: seconds of peace after it was mended.
     """
 
@@ -57,15 +58,17 @@ class Blow:
     pause: float
 
     def __str__(self) -> str:
-        return f"{self.how} {self.component} for {self.seconds:.0f} s"
+        return f"{self.how} {self.component}" + (f" for {self.seconds:.0f} s" if self.seconds else "")
 
 
 def round_of(number: int, things: Iterable[str], chance: random.Random) -> list[tuple[str, How]]:
     """Return everything that can be struck, in each way, once, in random order.
 
-    A freeze holds up so many jobs for so long that it comes in every fourth round only.
+    A freeze holds up so many jobs for so long that each comes in one of four rounds only.
     """
-    ways = [(thing, how) for thing in things for how in THINGS[thing] if how != "freeze" or number % 4 == 0]
+    ways = [(thing, how) for thing in things for how in THINGS[thing]]
+    freezes = [way for way in ways if way[1] == "freeze"]
+    ways = [way for way in ways if way not in freezes or freezes.index(way) % 4 == number % 4]
     chance.shuffle(ways)
     return ways
 
@@ -80,7 +83,7 @@ def aim(
     """
     several = sorted(name for name in airflow.components if name.rpartition("-")[0] == thing)
     component = chance.choice(several) if several else thing
-    seconds = frozen if how == "freeze" else chance.uniform(2, 15)
+    seconds = frozen if how == "freeze" else chance.uniform(1, 8) if thing not in ONE_TASK else 0.0
     return Blow(thing, component, how, seconds, chance.uniform(0.25, 1) * pause)
 
 
@@ -156,7 +159,7 @@ class Arm:
         """Return Airflow's job ID of what will be struck, or the process ID of the task that will be."""
         if blow.thing in ("triggerer", "scheduler"):
             return self.airflow.job_id(blow.component), None
-        if blow.thing in ("task", "supervisor"):
+        if blow.thing in ONE_TASK:
             running = sorted(one.pid for one in flying if one.state == "running" and one.pid)
             alive = [pid for pid in running if psutil.pid_exists(pid)]
             return None, chance.choice(alive) if alive else None
@@ -164,7 +167,7 @@ class Arm:
 
     def strike(self, blow: Blow, pid: int | None) -> Callable[[], None]:
         """Do it, and return what mends it."""
-        if blow.thing in ("task", "supervisor"):
+        if blow.thing in ONE_TASK:
             _kill_task(pid, supervisor=blow.thing == "supervisor")
             return lambda: None
         if blow.thing == "network":

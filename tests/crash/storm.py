@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ import psycopg2
 from airflow_asyncjob.testing.airflow_api import AirflowApiError
 from airflow_asyncjob.testing.distributed import DistributedAirflow
 from airflow_asyncjob.testing.processes import wait_until
-from tests.crash.blows import ROOT, THINGS, Arm, Blow, How, Remote, aim, round_of
+from tests.crash.blows import ONE_TASK, ROOT, THINGS, Arm, Blow, How, Remote, aim, round_of
 from tests.crash.jobs import PHASES, Flying, Job, Phase, depends, in_flight, note_hits, wave
 from tests.crash.remote import exchanging
 from tests.crash.verdict import Fate, hit_jobs, judge, table
@@ -26,7 +27,7 @@ from tests.crash.verdict import Fate, hit_jobs, judge, table
 KINDS = ("keyed", "listed", "neither")
 """Of six runs, three are of the first kind, two of the second, one of the third: the DAGs ``crash_KIND``."""
 _TURNS = (0, 1, 0, 1, 0, 2)
-_IN_MID_EXCHANGE = ("task", "supervisor", "worker")
+_IN_MID_EXCHANGE = (*ONE_TASK, "worker")
 """What is struck while a task talks with the remote server, since most of a task's time is its start."""
 
 SETTINGS = {
@@ -42,8 +43,15 @@ SETTINGS = {
     "AIRFLOW__CELERY__WORKER_PREFETCH_MULTIPLIER": "1",
     # As many as the jobs that are struck at once: the default, 32 for a scheduler, leaves the machine idle.
     "AIRFLOW__CORE__PARALLELISM": "64",
+    "AIRFLOW__SCHEDULER__MAX_TIS_PER_QUERY": "64",
 }
 
+_RUNS_OVER = "SELECT run_id, state FROM dag_run WHERE state IN ('success', 'failed')"
+_TASKS_OVER = """
+    SELECT run_id, map_index FROM task_instance
+    WHERE task_id = '{task}' AND map_index >= 0
+    AND state IN ('success', 'failed', 'upstream_failed', 'skipped', 'removed')
+"""
 
 PRELOADED = "airflow_local_settings.py"
 """Airflow imports it where it starts: a task's process, which is forked, then has the package already."""
@@ -59,7 +67,8 @@ class Plan:
     :param enough: jobs to hit in each phase; None: as long as ``minutes`` allow.
     :param at_once: jobs in flight, about.
     :param frozen: seconds of a freeze.
-    :param minutes: after these no blow begins and no job.
+    :param minutes: after these no blow begins. In the last sixth of them no job begins: it would not come to
+        its download.
     :param drain: minutes in which what is in flight then must end.
     :param concurrency: tasks that one worker runs at a time: more than the machine can, since most of them
         wait for the remote server.
@@ -73,15 +82,15 @@ class Plan:
     seed: int
     things: tuple[str, ...]
     enough: int | None = 200
-    at_once: int = 120
+    at_once: int = 180
     frozen: float = 60.0
-    minutes: float = 18.0
-    drain: float = 6.0
+    minutes: float = 20.0
+    drain: float = 4.0
     concurrency: int = 20
     slowness: float = 12.0
-    bytes_per_second: int = 20_000
-    pause: float = 4.0
-    longest: float = 60.0
+    bytes_per_second: int = 15_000
+    pause: float = 8.0
+    longest: float = 150.0
 
     @property
     def limit(self) -> float:
@@ -134,7 +143,6 @@ class Storm:
         self._waves = 0
         self._round: list[tuple[str, How]] = []
         self._rounds = 0
-        self._launching = threading.Lock()
 
     def __enter__(self) -> Storm:
         started = time.monotonic()
@@ -190,8 +198,7 @@ class Storm:
 
     def over(self) -> dict[str, str]:
         """Return the runs that are over, and their states."""
-        rows = self._look("SELECT run_id, state FROM dag_run WHERE state IN ('success', 'failed')")
-        return {row["run_id"]: row["state"] for row in rows}
+        return {row["run_id"]: row["state"] for row in self._look(_RUNS_OVER)}
 
     def flying(self) -> list[Flying]:
         """Return the tasks in flight; none while the database cannot be asked."""
@@ -206,14 +213,19 @@ class Storm:
         except psycopg2.OperationalError:
             return []
 
-    def _unfinished(self) -> int:
+    def _before_end_of(self, task: str) -> int:
+        """Return how many jobs have not got past this task; all, while the database cannot be asked."""
+        ended = {(row["run_id"], row["map_index"]) for row in self._look(_TASKS_OVER.format(task=task))}
         over = self.over()
-        return sum(1 for job in self.jobs.values() if job.run_id not in over)
+        return sum(1 for where in list(self.jobs) if where not in ended and where[0] not in over)
+
+    def _unfinished(self) -> int:
+        return self._before_end_of("job.fetch")
 
     def _enough(self) -> bool:
         if self.plan.enough is None:
             return False
-        return min(hit_jobs(self.jobs.values()).values()) >= self.plan.enough
+        return min(hit_jobs(list(self.jobs.values())).values()) >= self.plan.enough
 
     # blows
 
@@ -256,7 +268,7 @@ class Storm:
         mend = self.arm.strike(blow, pid)
         try:
             until = time.monotonic() + blow.seconds
-            while blow.thing not in ("task", "supervisor") and time.monotonic() < until:
+            while time.monotonic() < until:
                 if blow.thing != "postgres":
                     hit |= {one for one in self.flying() if depends(one, blow.component, job_id, pid)}
                 time.sleep(min(2.0, max(0.0, until - time.monotonic())))
@@ -270,41 +282,47 @@ class Storm:
         self.say(f"{blow}: hit {told}; {exchanged} in mid-exchange")
         return struck
 
+    def _hurt(self, blow: Blow, phases: tuple[Phase, ...] = PHASES) -> list[Flying]:
+        """Return what is in flight, if this blow would now hit some of it in one of these phases."""
+        flying = self.flying()
+        if blow.thing in _IN_MID_EXCHANGE:
+            talking = [one for one in self._exchanging(flying) if one.phase in phases]
+            flying = flying if blow.thing == "worker" and talking else talking
+        job_id, pid = self._prepare(blow, flying, random.Random(0))
+        hit = any(one.phase in phases and depends(one, blow.component, job_id, pid) for one in flying)
+        return flying if hit else []
+
     def strike_where_it_hurts(self, blow: Blow, phase: Phase, chance: random.Random) -> Struck:
         """Strike as soon as a job in this phase depends on it, with enough jobs in flight."""
 
         def hurt() -> list[Flying]:
             self._launch_more()
-            flying = self.flying()
-            if blow.thing in _IN_MID_EXCHANGE:
-                flying = [one for one in self._exchanging(flying) if one.phase == phase]
-            job_id, pid = self._prepare(blow, flying, random.Random(0))
-            hurt = {one.phase for one in flying if depends(one, blow.component, job_id, pid)}
-            return flying if phase in hurt else []
+            return self._hurt(blow, (phase,))
 
         what = f"a job depends on {blow.component}"
         return self.strike(blow, chance, wait_until(hurt, timeout=240, what=what, every=0.3))
 
     def rage(self) -> None:
-        """Strike at random until enough jobs were hit or the time is over; new waves come as old ones go."""
+        """Strike at random until enough jobs were hit or the time is over; new jobs come as old ones go."""
         end = time.monotonic() + 60 * self.plan.minutes
-        while time.monotonic() < end and not self._enough():
-            self._launch_more()
-            chance = random.Random(f"{self.plan.seed}/blow/{len(self.struck)}")
-            blow = self._next_blow(chance)
-            before = self.flying()
-            patience = time.monotonic() + 10
-            while blow.thing in _IN_MID_EXCHANGE and time.monotonic() < patience:
-                before = self.flying()
-                if talking := self._exchanging(before):
-                    before = talking if blow.thing != "worker" else before
-                    break
-                time.sleep(0.3)
-            self.strike(blow, chance, before)
-            time.sleep(blow.pause)
-            self.say(
-                f"  {len(self.jobs)} jobs, {self._unfinished()} in flight, hit {hit_jobs(self.jobs.values())}"
-            )
+        with self._new_jobs(end - 60 * self.plan.minutes / 6) as look:
+            while time.monotonic() < end and not self._enough():
+                look()
+                self._strike_next()
+                self.say(
+                    f"  {len(self.jobs)} jobs, {self._unfinished()} in flight, "
+                    f"hit {hit_jobs(list(self.jobs.values()))}"
+                )
+
+    def _strike_next(self) -> None:
+        """Strike as soon as it hurts, or when it does not within ten seconds."""
+        chance = random.Random(f"{self.plan.seed}/blow/{len(self.struck)}")
+        blow = self._next_blow(chance)
+        patience = time.monotonic() + 10
+        while not (before := self._hurt(blow)) and time.monotonic() < patience:
+            time.sleep(0.3)
+        self.strike(blow, chance, before or self.flying())
+        time.sleep(blow.pause)
 
     def _next_blow(self, chance: random.Random) -> Blow:
         if not self._round:
@@ -313,15 +331,45 @@ class Storm:
         thing, how = self._round.pop()
         return aim(thing, how, chance, self.airflow, frozen=self.plan.frozen, pause=self.plan.pause)
 
+    @contextmanager
+    def _new_jobs(self, until: float) -> Iterator[Callable[[], None]]:
+        """Start jobs as old ones end, beside the blows; give what raises when that could not be done.
+
+        :param until: the time on the monotonic clock after which none is started.
+        """
+        stop = threading.Event()
+
+        def until_stopped() -> None:
+            while not stop.wait(1) and time.monotonic() < until:
+                self._launch_missing()
+
+        with ThreadPoolExecutor(1, thread_name_prefix="new jobs") as pool:
+            launching = pool.submit(until_stopped)
+
+            def look() -> None:
+                if launching.done():
+                    launching.result()
+                else:
+                    self._wait_for_flights()
+
+            try:
+                yield look
+            finally:
+                stop.set()
+        launching.result()
+
     def _launch_more(self) -> None:
         """Start runs until enough jobs are in flight, and see that some of them are."""
-        with self._launching:
-            self._launch_missing()
+        self._launch_missing()
+        self._wait_for_flights()
 
     def _launch_missing(self) -> None:
-        while self._unfinished() < self.plan.at_once:
-            size = max(2, self.plan.at_once // 6)
-            self.launch(KINDS[_TURNS[self._waves % len(_TURNS)]], size)
+        """Start runs until enough jobs are in flight; not all at once, so that all phases have jobs."""
+        most = self.plan.at_once
+        while self._before_end_of("job.submit") < most / 4 and self._unfinished() < most:
+            self.launch(KINDS[_TURNS[self._waves % len(_TURNS)]], max(2, most // 12))
+
+    def _wait_for_flights(self) -> None:
         wait_until(
             lambda: len(self.flying()) >= self.plan.at_once // 6,
             timeout=600,
@@ -347,7 +395,7 @@ class Storm:
         path = self.home / f"report-{self.plan.seed}.json"
         content = {
             "plan": asdict(self.plan),
-            "hit": hit_jobs(self.jobs.values()),
+            "hit": hit_jobs(list(self.jobs.values())),
             "started again": dict(self.arm.started_again),
             "blows": [asdict(struck) for struck in self.struck],
             "jobs": [fate.to_dict() for fate in fates],
