@@ -1,6 +1,7 @@
 """What downloads cost: peak memory by size, and processor time a row, beside others with the same bytes.
 
-    python benchmarks/results.py [--rows N] [--megabytes N ...] [--rounds N] [--airbyte PYTHON]
+    python benchmarks/results.py [--rows N] [--megabytes N ...] [--lines N ...] [--rounds N]
+        [--airbyte PYTHON]
 
 Each line is a process of its own, whose processor time (user and system) and peak memory the operating
 system tells; the server is another process. A time is that of the whole run less that of a run with 10,000
@@ -28,7 +29,7 @@ FEW = 10_000
 MOST_MEMORY = 300
 COLUMNS = ("id", "name", "email", "amount", "country", "created", "quantity", "active")
 SERVER = """
-import json, sys
+import json, sys, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 NAMES = sys.argv[1].split(",")
@@ -64,13 +65,17 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(json.dumps({"id": parts[-1], "state": "done", "url": url}).encode())
             return
         self.end_headers()
-        kind, count = parts[1], int(parts[2])
+        kind, count, *line = parts[1], *map(int, parts[2:])
         block = BLOCKS["jsonl" if kind == "json" else kind]
         if kind == "json":
             block = block.replace(b"\\n", b",")
         self.wfile.write(b"[" if kind == "json" else HEAD[kind])
-        for _ in range(count // 10_000 - 1):
+        started = time.perf_counter()
+        for number in range(1, count // 10_000):
             self.wfile.write(block)
+            if line:  # so many megabytes a second
+                left = started + number * len(block) / line[0] / 1e6 - time.perf_counter()
+                time.sleep(max(0.0, left))
         self.wfile.write(block[:-1] + b"]" if kind == "json" else block)
 
 server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -236,15 +241,18 @@ def _difference(costs: list[tuple[Cost, Cost]]) -> Cost:
     )
 
 
-def ours(url: str, folder: Path, kind: str, rows: int, suffix: str) -> list[str]:
-    """Return the command of a whole job: submit, one poll, download."""
+def ours(url: str, folder: Path, kind: str, rows: int, suffix: str, line: str = "") -> list[str]:
+    """Return the command of a whole job: submit, one poll, download.
+
+    :param line: ``-N``, where the server sends N megabytes a second at most.
+    """
     job = folder / "job.json"
     job.write_text(
         json.dumps(
             {
                 "name": "bench",
                 "inputs": {"rows": {"type": "integer"}},
-                "submit": {"request": {"url": f"/jobs/{kind}-{{{{ inputs.rows }}}}"}, "id": "id"},
+                "submit": {"request": {"url": f"/jobs/{kind}-{{{{ inputs.rows }}}}{line}"}, "id": "id"},
                 "status": {
                     "request": {"url": "/jobs/{{ submission_id }}"},
                     "path": "state",
@@ -283,15 +291,23 @@ def row_time(url: str, folder: Path, rows: int, rounds: int, airbyte: Path | Non
             )
 
 
-def raw_time(url: str, block: int, folder: Path, size: int, rounds: int) -> None:
-    """Print what a raw download takes, beside requests."""
+def raw_time(url: str, block: int, folder: Path, size: int, rounds: int, line: int | None = None) -> None:
+    """Print what a raw download takes, beside requests.
+
+    :param line: the server sends so many megabytes a second; None: as many as it can.
+    """
     rows = size * 1_000_000 // block * 10_000
-    print(f"\nraw, {size} MB of CSV, the best of {rounds} rounds{'processor':>14}{'clock':>10}", flush=True)
+    speed = "the loopback" if line is None else f"a line of {line * 8 / 1000:g} Gbit/s"
+    print(f"\nraw, {size} MB of CSV over {speed}, the best of {rounds} rounds", flush=True)
+    print(f"{'processor':>48}{'clock':>10}", flush=True)
     out = str(folder / "other.bin")
-    few, many = (ours(url, folder, "csv", count, "bin") for count in (FEW, rows))
+    few, many = (
+        ours(url, folder, "csv", count, "bin", "" if line is None else f"-{line}") for count in (FEW, rows)
+    )
     ways: Ways = {"airflow_asyncjob, hashed and synced": (few, many)}
     for name, script in (("", REQUESTS), (", hashed and synced", HASHED)):
-        few, many = ([sys.executable, "-c", script, f"{url}/data/csv/{count}", out] for count in (FEW, rows))
+        path = f"{url}/data/csv/{{}}{'' if line is None else f'/{line}'}"
+        few, many = ([sys.executable, "-c", script, path.format(count), out] for count in (FEW, rows))
         ways[f"requests{name}"] = (few, many)
     costs = compared(ways, rounds)
     own = next(iter(costs.values()))
@@ -319,6 +335,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=500_000)
     parser.add_argument("--megabytes", type=int, nargs="+", default=[250, 1000])
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--lines", type=int, nargs="*", default=[1000, 250], help="megabytes a second")
     parser.add_argument(
         "--airbyte", metavar="PYTHON", type=Path, help="with airbyte-cdk and pyarrow (default: .bench)"
     )
@@ -326,7 +343,8 @@ def main() -> None:
     airbyte = given.airbyte or airbyte_python()
     with serving() as (url, block), tempfile.TemporaryDirectory() as folder:
         row_time(url, Path(folder), given.rows, given.rounds, airbyte)
-        raw_time(url, block, Path(folder), given.megabytes[0], given.rounds)
+        for line in (None, *given.lines):
+            raw_time(url, block, Path(folder), given.megabytes[0], given.rounds, line)
         memory(url, block, Path(folder), given.megabytes)
 
 

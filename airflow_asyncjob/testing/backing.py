@@ -117,7 +117,7 @@ class Postgres:
 
 
 class Redis:
-    """A Redis server that keeps nothing on disk, as that of docker-compose.yaml: killed, it forgets all.
+    """A Redis server that writes down what it is told, as that of docker-compose.yaml.
 
     :param home: folder for its settings.
     :raises CannotBack: there is no Redis here.
@@ -150,10 +150,14 @@ class Redis:
         """Write its settings, the password among them: everybody can read the arguments of a program."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._settings.touch(mode=0o600)
-        lines = ["bind 127.0.0.1", f"port {self.port}", 'save ""', "appendonly no", "daemonize no"]
+        lines = ["bind 127.0.0.1", f"port {self.port}", 'save ""', "appendonly yes", "daemonize no"]
         self._settings.write_text(
             "\n".join([*lines, f"requirepass {self.password}", f"dir {self.folder}", ""])
         )
+
+    def forget(self) -> None:
+        """Remove what it has written down; for a server that is not running."""
+        shutil.rmtree(self.folder / "appendonlydir", ignore_errors=True)
 
     def ready(self) -> bool:
         """Tell whether it answers."""

@@ -22,7 +22,7 @@ from tests.crash.jobs import Flying
 from tests.crash.network import Network
 
 ROOT = Path(__file__).parents[2]
-How = Literal["kill", "freeze", "refuse", "blackhole", "reset"]
+How = Literal["kill", "empty", "freeze", "refuse", "blackhole", "reset"]
 
 THINGS: dict[str, tuple[How, ...]] = {
     "task": ("kill",),
@@ -32,13 +32,15 @@ THINGS: dict[str, tuple[How, ...]] = {
     "scheduler": ("kill", "freeze"),
     "api-server": ("kill", "freeze"),
     "postgres": ("kill", "freeze"),
-    "redis": ("kill", "freeze"),
+    "redis": ("kill", "empty", "freeze"),
     "remote": ("kill", "freeze"),
     "network": ("refuse", "blackhole", "reset"),
 }
 """What is struck, and how. ``task``: the process of one task; ``supervisor``: the process that watches over
-it, whose task runs on as an orphan beside its own retry.
+it, whose task runs on as an orphan beside its own retry. ``empty``: killed, it comes back and knows nothing.
 """
+RARE = ("freeze", "empty")
+"""They hold up so many jobs for so long that each of them comes in one of four rounds only."""
 ONE_TASK = ("task", "supervisor")
 
 
@@ -62,13 +64,10 @@ class Blow:
 
 
 def round_of(number: int, things: Iterable[str], chance: random.Random) -> list[tuple[str, How]]:
-    """Return everything that can be struck, in each way, once, in random order.
-
-    A freeze holds up so many jobs for so long that each comes in one of four rounds only.
-    """
+    """Return everything that can be struck, in each way that is not rare, once, in random order."""
     ways = [(thing, how) for thing in things for how in THINGS[thing]]
-    freezes = [way for way in ways if way[1] == "freeze"]
-    ways = [way for way in ways if way not in freezes or freezes.index(way) % 4 == number % 4]
+    rare = [way for way in ways if way[1] in RARE]
+    ways = [way for way in ways if way not in rare or rare.index(way) % 4 == number % 4]
     chance.shuffle(ways)
     return ways
 
@@ -187,6 +186,8 @@ class Arm:
             self._held.add(blow.component)
             if self.airflow.processes.alive(blow.component):
                 self.airflow.kill(blow.component)
+            if blow.how == "empty":
+                self.airflow.redis.forget()
         return lambda: self._held.discard(blow.component)
 
 

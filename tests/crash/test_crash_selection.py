@@ -33,7 +33,7 @@ SCENARIOS: list[tuple[Blow, Phase]] = [
     (Blow("api-server", "api-server", "kill", 2, 0), "download"),
     (Blow("scheduler", "scheduler-1", "kill", 1, 0), "submit"),
     (Blow("supervisor", "supervisor", "kill", 0, 0), "download"),
-    (Blow("redis", "redis", "kill", 1, 0), "submit"),
+    (Blow("redis", "redis", "empty", 1, 0), "submit"),
     (Blow("postgres", "postgres", "freeze", 5, 0), "download"),
     (Blow("remote", "remote", "freeze", 5, 0), "submit"),
     (Blow("network", "network", "blackhole", 5, 0), "download"),

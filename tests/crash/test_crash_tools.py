@@ -16,7 +16,7 @@ import pytest
 from airflow_asyncjob.testing.plan import Plan as JobPlan
 from airflow_asyncjob.testing.rows import expected_rows, write_rows
 from tests.crash.__main__ import TimeLimit, limited
-from tests.crash.blows import ROOT, THINGS, Remote, round_of
+from tests.crash.blows import RARE, ROOT, THINGS, Remote, round_of
 from tests.crash.jobs import Flying, Job, depends
 from tests.crash.remote import MARK, Accepted, exchanging, read_journal
 from tests.crash.storm import Plan
@@ -135,16 +135,17 @@ class TestTheJudge:
         assert fate_of(neither, [], states, {}, 100.0).problems == ["unsure"]
 
 
-def test_each_round_strikes_everything_and_each_freeze_comes_in_one_of_four() -> None:
+def test_each_round_strikes_everything_and_what_is_rare_comes_in_one_of_four() -> None:
     first, *others, fifth = (round_of(number, THINGS, random.Random(number)) for number in range(5))
     ways = {(thing, how) for thing, hows in THINGS.items() for how in hows}
-    freezes = {way for way in ways if way[1] == "freeze"}
+    rare = {way for way in ways if way[1] in RARE}
+    assert len(rare) == 8
     for one in (first, *others):
         assert len(one) == len(set(one))
-        assert set(one) - freezes == ways - freezes
-    frozen = [way for one in (first, *others) for way in one if way in freezes]
-    assert len(frozen) == len(freezes)
-    assert set(frozen) == freezes
+        assert set(one) - rare == ways - rare
+    dealt = [way for one in (first, *others) for way in one if way in rare]
+    assert len(dealt) == len(rare)
+    assert set(dealt) == rare
     assert set(fifth) == set(first)
 
 

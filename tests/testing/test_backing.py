@@ -73,16 +73,21 @@ def test_postgres_wants_its_password(family: ProcessFamily, tmp_path: Path) -> N
         server.remove()
 
 
-def test_a_killed_redis_has_forgotten_all(family: ProcessFamily, tmp_path: Path) -> None:
+def test_a_killed_redis_knows_what_it_was_told_until_it_is_to_forget(
+    family: ProcessFamily, tmp_path: Path
+) -> None:
     server = made(Redis, tmp_path / "redis")
     server.make()
     start_backing(family, "redis", server, timeout=60)
     with redis.Redis.from_url(server.url) as client:
         client.set("word", "queued")
-    family.kill("redis")
-    start_backing(family, "redis", server, timeout=60)
-    with redis.Redis.from_url(server.url) as client:
-        assert client.get("word") is None
+    for forgets, known in ((False, b"queued"), (True, None)):
+        family.kill("redis")
+        if forgets:
+            server.forget()
+        start_backing(family, "redis", server, timeout=60)
+        with redis.Redis.from_url(server.url) as client:
+            assert client.get("word") == known
     with (
         pytest.raises(redis.AuthenticationError),
         redis.Redis.from_url(f"redis://127.0.0.1:{server.port}/0") as stranger,
