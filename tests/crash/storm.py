@@ -143,6 +143,10 @@ class Storm:
         self._waves = 0
         self._round: list[tuple[str, How]] = []
         self._rounds = 0
+        self._ending = threading.Event()
+        """No more jobs begin."""
+        self._given_up = threading.Event()
+        """And nobody waits for those that do not: what is going on is not judged."""
 
     def __enter__(self) -> Storm:
         started = time.monotonic()
@@ -185,6 +189,8 @@ class Storm:
             self.jobs[job.run_id, job.index] = job
 
         def asked() -> bool:
+            if self._given_up.is_set():
+                return True
             try:
                 self.airflow.trigger(f"crash_{kind}", conf, run_id=run_id)
             except AirflowApiError as problem:
@@ -337,10 +343,9 @@ class Storm:
 
         :param until: the time on the monotonic clock after which none is started.
         """
-        stop = threading.Event()
 
         def until_stopped() -> None:
-            while not stop.wait(1) and time.monotonic() < until:
+            while not self._ending.wait(1) and time.monotonic() < until:
                 self._launch_missing()
 
         with ThreadPoolExecutor(1, thread_name_prefix="new jobs") as pool:
@@ -354,8 +359,11 @@ class Storm:
 
             try:
                 yield look
+            except BaseException:
+                self._given_up.set()
+                raise
             finally:
-                stop.set()
+                self._ending.set()
         launching.result()
 
     def _launch_more(self) -> None:
@@ -366,7 +374,11 @@ class Storm:
     def _launch_missing(self) -> None:
         """Start runs until enough jobs are in flight; not all at once, so that all phases have jobs."""
         most = self.plan.at_once
-        while self._before_end_of("job.submit") < most / 4 and self._unfinished() < most:
+        while (
+            not self._ending.is_set()
+            and self._before_end_of("job.submit") < most / 4
+            and self._unfinished() < most
+        ):
             self.launch(KINDS[_TURNS[self._waves % len(_TURNS)]], max(2, most // 12))
 
     def _wait_for_flights(self) -> None:
