@@ -56,7 +56,7 @@ _TASKS_OVER = """
 PRELOADED = "airflow_local_settings.py"
 """Airflow imports it where it starts: a task's process, which is forked, then has the package already."""
 
-_START_AND_END = 3.0
+_START_AND_END = 2.0
 """Minutes in which the engine starts, the last blow is mended, and everything ends."""
 
 
@@ -84,13 +84,13 @@ class Plan:
     enough: int | None = 200
     at_once: int = 180
     frozen: float = 60.0
-    minutes: float = 20.0
+    minutes: float = 21.0
     drain: float = 4.0
     concurrency: int = 20
     slowness: float = 12.0
     bytes_per_second: int = 15_000
     pause: float = 8.0
-    longest: float = 150.0
+    longest: float = 110.0
 
     @property
     def limit(self) -> float:
