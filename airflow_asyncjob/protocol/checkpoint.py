@@ -92,6 +92,11 @@ class Checkpoint(Model):
     list_answered: bool = Field(
         False, description="Of the same: whether the list has answered since, so that the API works again."
     )
+    left_at: float | None = Field(
+        None,
+        description="Of a submit in steps that begins anew after a refusal, where the API's list can tell: "
+        "when it was refused. What the list has from before is left there; null: nothing is.",
+    )
     step: str = Field(
         "", description="Name of the step of the submit that comes next; empty: the first, or there are none."
     )

@@ -22,6 +22,7 @@ class Facts:
     :param unsure: a submit, or a step of one, was sent whose outcome is not known.
     :param settled_at: from when on the list is believed when it does not have the job that an uncertain
         submit may have made.
+    :param left_at: when a submit in steps was refused that begins anew; what is older is left at the API.
     :param list_answered: whether the list has answered since that submit.
     :param plan: the parts of the upload, as this process cut them; None: not yet, or nothing is uploaded.
     :param late: failed looks since the deadline.
@@ -43,6 +44,7 @@ class Facts:
     not_before: float | None = None
     settled_at: float | None = None
     list_answered: bool = False
+    left_at: float | None = None
     step: str = ""
     item: int = 0
     step_captures: dict[str, Any] = field(default_factory=dict)
@@ -80,6 +82,7 @@ class Facts:
             not_before=checkpoint.not_before,
             settled_at=checkpoint.settled_at,
             list_answered=checkpoint.list_answered,
+            left_at=checkpoint.left_at,
             step=checkpoint.step,
             item=checkpoint.item,
             step_captures=dict(checkpoint.step_captures),
@@ -108,6 +111,7 @@ class Facts:
         self.since = _moved(self.since, seconds)
         self.not_before = _moved(self.not_before, seconds)
         self.settled_at = _moved(self.settled_at, seconds)
+        self.left_at = _moved(self.left_at, seconds)
         self.deadline = _moved(self.deadline, seconds)
         self.next_poll_at = _moved(self.next_poll_at, seconds)
         self.last_poll_at = _moved(self.last_poll_at, seconds)
@@ -124,6 +128,7 @@ class Facts:
             not_before=self.not_before,
             settled_at=self.settled_at,
             list_answered=self.list_answered,
+            left_at=self.left_at,
             step=self.step,
             item=self.item,
             step_captures=self.step_captures,

@@ -22,17 +22,27 @@ __all__ = ["Seeking", "is_marked"]
 class _Search(Listing):
     """The API's list, read as far as the page that has a job with our mark. ``jobs`` are those that have it.
 
+    ``left`` are those that a refused submit left behind: carried on, they would be sent again what they have.
+
     :param mark: the idempotency key of the submit.
+    :param left_at: when that was refused; None: none was. Without times in the list, any may be ours.
     """
 
-    def __init__(self, *given: Any, mark: str, **named: Any) -> None:
+    def __init__(self, *given: Any, mark: str, left_at: float | None, **named: Any) -> None:
         super().__init__(*given, **named, limit=1)
-        self._mark = mark
+        self._mark, self._left_at = mark, left_at
         self.read = 0
+        self.left: list[ListedJob] = []
 
     def _kept(self, found: list[ListedJob]) -> list[ListedJob]:
         self.read += len(found)
-        return [job for job in found if is_marked(job.marker, self._mark)]
+        marked = [job for job in found if is_marked(job.marker, self._mark)]
+        self.left += [job for job in marked if self._is_left(job)]
+        return [job for job in marked if not self._is_left(job)]
+
+    def _is_left(self, job: ListedJob) -> bool:
+        time = read_time(job.submitted_at)
+        return self._left_at is not None and time is not None and time < self._left_at
 
     def _cut(self, limit: int) -> None:
         """Keep all of them: two jobs with one mark are to be told."""
@@ -113,7 +123,11 @@ class Seeking(Steps):
         if self._search is None:
             names = {key: value for key, value in self._names.items() if key != "inputs"}
             self._search = _Search(
-                self.definition, inputs=self._names["inputs"], names=names, mark=self._facts.key
+                self.definition,
+                inputs=self._names["inputs"],
+                names=names,
+                mark=self._facts.key,
+                left_at=self._facts.left_at,
             )
         return self._search.next(self._now)
 
@@ -151,6 +165,12 @@ class Seeking(Steps):
                 Reading(Answer.REFUSED, error=endings.not_sought(self.definition, facts, finish.error))
             )
             return Verdict.REFUSED
+        if search.left:
+            left = ", ".join(shown(job.id) for job in search.left)
+            self.notes.append(
+                f"The API's list has {left} with the mark {facts.key!r}, from before the submit was refused "
+                "and begun anew: left there."
+            )
         if search.jobs:
             return self._judge_adopted(search.jobs)
         assert facts.settled_at is not None

@@ -163,6 +163,7 @@ class Submitting(Seeking):
                 f"done before ({done}) is left at the API."
             )
             facts.forget_steps()
+            facts.left_at = None if self.definition.list is None else self._now
 
     @property
     def _called(self) -> str:
@@ -212,7 +213,7 @@ class Submitting(Seeking):
             submission = replace(submission, mark=cut.mark, records=cut.records, left_out=cut.rejected)
         facts.submission, facts.begun = submission, submission.submitted_at
         facts.unsure, facts.not_before, facts.since, facts.tries = False, None, None, 0
-        facts.settled_at = None
+        facts.settled_at = facts.left_at = None
         facts.forget_steps()
         self._refreshed = False
         self._refusals = self._reading.refusals

@@ -296,6 +296,7 @@ class History(Moves):
         delay = self.rng.random() * 3 if self.rng.random() < 0.5 else left
         successor = self.start(self.now + delay, json.dumps(handed), process.bounds, process.keeps)
         successor.handed, successor.stopped = True, process.stopped
+        successor.bounds.listing = process.bounds.listing
         if process.stopped:
             successor.job.cancel(self.wall)
 

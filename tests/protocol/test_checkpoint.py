@@ -23,6 +23,7 @@ FULL = Checkpoint(
     tries=4,
     settled_at=1_700_000_900.0,
     list_answered=True,
+    left_at=1_700_000_040.0,
     not_before=99.0,
     step="upload",
     item=2,

@@ -35,6 +35,7 @@ from tests.protocol.driving import (
 NOBODY = answer(200, {"jobs": [{"id": 3, "name": "another"}]})
 FOUND = answer(200, {"jobs": [{"id": 3, "name": "another"}, OURS]})
 FAIL: dict[str, Any] = {"submit": {"on_uncertain": "fail"}}
+PAGES = {"list": {"paginate": {"next": "next"}, "request": {"params": {"after": "{{ next }}"}}}}
 INTENT = {"phase": "intent", "at": NOW - 100, "since": NOW - 100, "settled_at": NOW + 220}
 
 
@@ -126,8 +127,7 @@ def test_of_two_jobs_without_times_the_first_of_the_list_is_carried_on() -> None
 
 
 def test_the_pages_are_read_until_the_job_is_found() -> None:
-    pages = {"list": {"paginate": {"next": "next"}, "request": {"params": {"after": "{{ next }}"}}}}
-    drive = restarted(pages).tell(answer(200, {"jobs": [{"id": 1, "name": "x"}], "next": "b"}))
+    drive = restarted(PAGES).tell(answer(200, {"jobs": [{"id": 1, "name": "x"}], "next": "b"}))
     assert drive.until_send().names["next"] == "b"
     drive.tell(answer(200, {"jobs": [OURS], "next": "c"}))
     assert drive.stored[-1]["submission"]["id"] == "7"
@@ -398,6 +398,28 @@ def test_a_step_that_is_found_is_done_and_the_next_one_follows() -> None:
     assert sent.names["captures"] == {"job": 7}
     assert "the step 'create' of the submit was done, and is not sent again" in notes(drive)
     assert drive.stored[-1]["step"] == "start"
+
+
+def test_what_a_refused_submit_left_behind_is_not_carried_on() -> None:
+    drive = Drive(LISTED_STEPS).tell_all(S, answer(200, {"id": 3})).store_all().tell(answer(403, {}))
+    drive.tell(UNCHANGED)
+    assert drive.stored[-1] == {"version": 1, "phase": "idle", "at": NOW, "key": KEY, "left_at": NOW}
+
+    old, new = {**OURS, "id": 3, "created": NOW - 400}, {**OURS, "created": NOW - 90}
+    drive = Drive(LISTED_STEPS, PAGES, checkpoint={**INTENT, "left_at": NOW - 300})
+    drive.until_send()
+    drive.tell(answer(200, {"jobs": [old], "next": "b"}))
+    drive.tell(answer(200, {"jobs": [new]})).store_all()
+    assert drive.until_send().names["captures"] == {"job": 7}
+    assert drive.stored[-1]["step"] == "start"
+    assert f"The API's list has '3' with the mark '{KEY}', from before the submit was refused" in notes(drive)
+
+
+def test_where_only_what_was_left_behind_is_there_the_submit_was_not_accepted() -> None:
+    old = answer(200, {"jobs": [{**OURS, "id": 3, "created": NOW - 400}]})
+    drive = step_lost(left_at=NOW - 300).tell_all(old, W, old).store_all()
+    assert drive.until_send().step == "create"
+    assert drive.stored[-1]["left_at"] == NOW - 300
 
 
 def test_a_step_without_the_mark_is_not_looked_for() -> None:
