@@ -36,9 +36,11 @@ class _Search(Listing):
 
     def _kept(self, found: list[ListedJob]) -> list[ListedJob]:
         self.read += len(found)
-        marked = [job for job in found if is_marked(job.marker, self._mark)]
-        self.left += [job for job in marked if self._is_left(job)]
-        return [job for job in marked if not self._is_left(job)]
+        ours: list[ListedJob] = []
+        for job in found:
+            if is_marked(job.marker, self._mark):
+                (self.left if self._is_left(job) else ours).append(job)
+        return ours
 
     def _is_left(self, job: ListedJob) -> bool:
         time = read_time(job.submitted_at)

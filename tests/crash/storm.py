@@ -231,7 +231,10 @@ class Storm:
     def _enough(self) -> bool:
         if self.plan.enough is None:
             return False
-        return min(hit_jobs(list(self.jobs.values())).values()) >= self.plan.enough
+        return min(self._hits().values()) >= self.plan.enough
+
+    def _hits(self) -> dict[str, int]:
+        return hit_jobs(list(self.jobs.values()))  # a copy: jobs begin meanwhile
 
     # blows
 
@@ -315,10 +318,7 @@ class Storm:
             while time.monotonic() < end and not self._enough():
                 look()
                 self._strike_next()
-                self.say(
-                    f"  {len(self.jobs)} jobs, {self._unfinished()} in flight, "
-                    f"hit {hit_jobs(list(self.jobs.values()))}"
-                )
+                self.say(f"  {len(self.jobs)} jobs, {self._unfinished()} in flight, hit {self._hits()}")
 
     def _strike_next(self) -> None:
         """Strike as soon as it hurts, or when it does not within ten seconds."""
@@ -390,7 +390,7 @@ class Storm:
         )
 
     def drain(self) -> bool:
-        """Wait until every run is over; False: not within the time."""
+        """Wait until every job is over; False: not within the time."""
         end = time.monotonic() + 60 * self.plan.drain
         while (left := self._unfinished()) and time.monotonic() < end:
             time.sleep(2)
@@ -407,7 +407,7 @@ class Storm:
         path = self.home / f"report-{self.plan.seed}.json"
         content = {
             "plan": asdict(self.plan),
-            "hit": hit_jobs(list(self.jobs.values())),
+            "hit": self._hits(),
             "started again": dict(self.arm.started_again),
             "blows": [asdict(struck) for struck in self.struck],
             "jobs": [fate.to_dict() for fate in fates],

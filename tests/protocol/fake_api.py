@@ -205,8 +205,15 @@ class FakeApi:
                 )
         for draft in self.drafts:
             if now >= draft.made_at + self.lags:
-                said = {"id": f"d{draft.id}", "name": draft.key, "draft": draft.id, "parts": draft.parts}
-                made.append({**said, "created": draft.made_at + self.wall - now})
+                made.append(
+                    {
+                        "id": f"d{draft.id}",
+                        "name": draft.key,
+                        "created": draft.made_at + self.wall - now,
+                        "draft": draft.id,
+                        "parts": draft.parts,
+                    }
+                )
         if self.rng.random() < self.weather.html:
             return self._answer(200, HTML)
         if "next" not in command.names:

@@ -152,7 +152,8 @@ function Progress({ progress }) {
 
 function Download({ download }) {
   const { records, bytes: size, seconds: took, uris, rejects, sha256, format } = download;
-  const rate = took > 0 ? `${bytes(size / took)}/s in ${took < 10 ? `${took.toFixed(1)} s` : span(took)}` : "–";
+  const length = took < 10 ? `${took.toFixed(1)} s` : span(took);
+  const rate = took > 0 ? `${bytes(size / took)}/s in ${length}` : "–";
   return h(
     Section,
     { title: "Download" },
