@@ -99,7 +99,7 @@ class Network:
         ]
         try:
             await asyncio.gather(*ways)
-        except (OSError, asyncio.IncompleteReadError):
+        except (OSError, asyncio.CancelledError):  # the latter at the end: asyncio would print it
             pass
         finally:
             for way in ways:

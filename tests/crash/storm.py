@@ -69,7 +69,8 @@ class Plan:
     :param frozen: seconds of a freeze.
     :param minutes: after these no blow begins. In the last sixth of them no job begins: it would not come to
         its download.
-    :param drain: minutes in which what is in flight then must end.
+    :param drain: minutes in which what is in flight then must end. When enough were hit before ``minutes``
+        are over, new jobs have come until then, and what is left of ``minutes`` is added.
     :param concurrency: tasks that one worker runs at a time: more than the machine can, since most of them
         wait for the remote server.
     :param slowness: seconds that the answer to a submit takes at most; less than the client waits for it.
@@ -143,6 +144,8 @@ class Storm:
         self._waves = 0
         self._round: list[tuple[str, How]] = []
         self._rounds = 0
+        self._no_more_blows = 0.0
+        """The time on the monotonic clock when ``minutes`` are over."""
         self._ending = threading.Event()
         """No more jobs begin."""
         self._given_up = threading.Event()
@@ -313,7 +316,7 @@ class Storm:
 
     def rage(self) -> None:
         """Strike at random until enough jobs were hit or the time is over; new jobs come as old ones go."""
-        end = time.monotonic() + 60 * self.plan.minutes
+        end = self._no_more_blows = time.monotonic() + 60 * self.plan.minutes
         with self._new_jobs(end - 60 * self.plan.minutes / 6) as look:
             while time.monotonic() < end and not self._enough():
                 look()
@@ -391,11 +394,12 @@ class Storm:
 
     def drain(self) -> bool:
         """Wait until every job is over; False: not within the time."""
-        end = time.monotonic() + 60 * self.plan.drain
+        started = time.monotonic()
+        end = max(started, self._no_more_blows) + 60 * self.plan.drain
         while (left := self._unfinished()) and time.monotonic() < end:
             time.sleep(2)
-        if left:
-            self.say(f"{left} jobs are not over after {self.plan.drain:g} minutes")
+        minutes = (time.monotonic() - started) / 60
+        self.say(f"{left} jobs are not over {minutes:.1f} minutes after the last blow")
         return left == 0
 
     def verdict(self) -> list[Fate]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 import re
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,6 +89,21 @@ def test_the_network_can_be_refused_swallowed_and_reset(remote: Remote) -> None:
     remote.network.be("open")
     assert call(remote, "GET", "/jobs/nothing").status_code == 404
     assert remote.journal.read_text().count("\n") == before.count("\n") + 1, "what was swallowed never came"
+
+
+def test_the_network_ends_without_a_word_while_it_carries_a_download(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    remote = Remote(tmp_path, slowness=0.0, bytes_per_second=100)
+    remote.start()
+    with remote.network:
+        job_id = call(remote, "POST", "/jobs", json={**PLAN, "run_for": 0}).json()["id"]
+        connection = socket.create_connection(("127.0.0.1", remote.network.port))
+        connection.sendall(f"GET /jobs/{job_id}/result/1 HTTP/1.1\r\nHost: here\r\n\r\n".encode())
+        assert connection.recv(1).startswith(b"H")
+    connection.close()
+    remote.processes.stop()
+    assert caplog.messages == []
 
 
 class TestTheJudge:
