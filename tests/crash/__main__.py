@@ -1,4 +1,4 @@
-"""``python -m tests.crash``: the crash suite. Exit code 0: nothing lost, doubled or wrong."""
+"""The crash suite, ``python -m tests.crash``. Exit code 0: nothing lost, doubled, wrong; histories hold."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from airflow_asyncjob.testing.processes import ProcessFamily
 from tests.crash.blows import ROOT, THINGS
 from tests.crash.storm import Plan, Storm
 
+MINUTES = 39.5
+"""For the storm and the histories, from the start of both: they are less than 40 with what comes before."""
 _FATAL = ("lost", "doubled", "wrong", "left running")
 
 
@@ -38,6 +41,15 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{time.monotonic() - started:6.0f} s  {line}", flush=True)
 
     say(f"seed {seed}")
+    with telling(given.histories, MINUTES, home) as told:
+        failed = _storm(plan, home, say)
+        if given.histories:
+            say("waiting for the histories")
+        return told() or failed
+
+
+def _storm(plan: Plan, home: Path, say: Callable[[str], None]) -> int:
+    """Return the exit code: 1 for what is lost, doubled or wrong, 3 for too few hits, 4 for too much time."""
     try:
         with limited(plan.limit), Storm(plan, home, say) as storm:
             storm.rage()
@@ -54,10 +66,40 @@ def main(arguments: list[str] | None = None) -> int:
     reached = min(
         sum(1 for fate in fates if fate.job.hits[phase]) for phase in ("submit", "wait", "download")
     )
-    if given.jobs is not None and reached < given.jobs:
-        print(f"only {reached} jobs were hit in one of the phases, not {given.jobs}")
+    if plan.enough is not None and reached < plan.enough:
+        print(f"only {reached} jobs were hit in one of the phases, not {plan.enough}")
         return 3
     return 0 if ended and not bad else 1
+
+
+@contextmanager
+def telling(histories: int, minutes: float, folder: Path) -> Iterator[Callable[[], int]]:
+    """Tell random histories meanwhile, with what the storm leaves of the processors.
+
+    :param histories: how many; 0: none.
+    :param minutes: that they may take.
+    :param folder: for their output.
+    :returns: what waits for them, prints what came of them, and returns their exit code.
+    """
+    family = ProcessFamily(folder)
+    if histories:
+        command = [sys.executable, "-m", "tests.protocol.simulation", "--background"]
+        family.start(
+            "histories", [*command, "--histories", str(histories), "--minutes", str(minutes)], cwd=ROOT
+        )
+
+    def told() -> int:
+        if not histories:
+            return 0
+        while (code := family.exit_code("histories")) is None:
+            time.sleep(0.5)
+        print(family.log("histories").read_text(), end="", flush=True)
+        return code
+
+    try:
+        yield told
+    finally:
+        family.stop()
 
 
 class TimeLimit(Exception):
@@ -111,6 +153,13 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         default=Plan.concurrency,
         help="tasks of one worker at a time (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--histories",
+        type=int,
+        default=0,
+        help="random histories to tell meanwhile, with what the storm leaves of the processors "
+        "(default: none)",
     )
     parser.add_argument("--home", type=Path, default=ROOT / ".crash", help="default: .crash")
     return parser

@@ -64,11 +64,16 @@ class Blow:
 
 
 def round_of(number: int, things: Iterable[str], chance: random.Random) -> list[tuple[str, How]]:
-    """Return everything that can be struck, in each way that is not rare, once, in random order."""
+    """Return everything that can be struck, in each way that is not rare, once; the last is struck first.
+
+    In the first round what is rare comes at the end: before that no job has come to its download.
+    """
     ways = [(thing, how) for thing in things for how in THINGS[thing]]
     rare = [way for way in ways if way[1] in RARE]
     ways = [way for way in ways if way not in rare or rare.index(way) % 4 == number % 4]
     chance.shuffle(ways)
+    if number == 0:
+        ways.sort(key=lambda way: way not in rare)
     return ways
 
 

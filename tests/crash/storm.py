@@ -85,7 +85,7 @@ class Plan:
     enough: int | None = 200
     at_once: int = 180
     frozen: float = 60.0
-    minutes: float = 21.0
+    minutes: float = 26.0
     drain: float = 4.0
     concurrency: int = 20
     slowness: float = 12.0

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import random
-import re
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 
 from airflow_asyncjob.testing.plan import Plan as JobPlan
 from airflow_asyncjob.testing.rows import expected_rows, write_rows
-from tests.crash.__main__ import TimeLimit, limited
+from tests.crash.__main__ import MINUTES, TimeLimit, limited, telling
 from tests.crash.blows import RARE, ROOT, THINGS, Remote, round_of
 from tests.crash.jobs import Flying, Job, depends
 from tests.crash.remote import MARK, Accepted, exchanging, read_journal
@@ -163,6 +164,7 @@ def test_each_round_strikes_everything_and_what_is_rare_comes_in_one_of_four() -
     assert len(dealt) == len(rare)
     assert set(dealt) == rare
     assert set(fifth) == set(first)
+    assert [way for way in reversed(first) if way in rare] == list(reversed(first))[-2:]
 
 
 def test_a_storm_that_takes_too_long_is_interrupted() -> None:
@@ -171,9 +173,34 @@ def test_a_storm_that_takes_too_long_is_interrupted() -> None:
 
 
 def test_the_storm_and_the_histories_end_within_forty_minutes() -> None:
-    simulated = re.search(r"--histories 1000000 .*--minutes (\d+)", (ROOT / "Makefile").read_text())
-    assert simulated
-    assert Plan(0, ()).limit + int(simulated[1]) <= 40
+    assert "tests.crash --histories 1000000 " in (ROOT / "Makefile").read_text()
+    assert Plan(0, ()).limit < MINUTES < 40
+
+
+def test_histories_are_told_beside_the_storm(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with telling(100, 5, tmp_path) as told:
+        assert told() == 0
+    assert "100 histories, " in capsys.readouterr().out
+
+
+def test_histories_that_take_too_long_fail(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with telling(1_000_000, 0.01, tmp_path) as told:
+        assert told() == 1
+    assert capsys.readouterr().out == "The histories are not all told after 0.01 minutes.\n"
+
+
+def test_no_histories_are_told_unless_asked_for(tmp_path: Path) -> None:
+    with telling(0, 5, tmp_path) as told:
+        assert told() == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_histories_take_only_what_the_storm_leaves_of_the_processors() -> None:
+    code = "import os; from tests.protocol.simulation import stand_back; stand_back(); print(os.nice(0))"
+    said = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, start_new_session=True
+    )
+    assert (said.stdout, said.stderr) == ("19\n", "")
 
 
 @pytest.mark.parametrize(

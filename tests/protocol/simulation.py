@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import contextlib
 import gc
 import multiprocessing
 import os
@@ -140,6 +141,15 @@ def run_all(histories: int, first: int = 0, cores: int | None = None, seconds: f
     return tally
 
 
+def stand_back() -> None:
+    """Take only what others leave of the processors, from now on, with all processes that are started."""
+    os.nice(19)
+    if os.getsid(0) == os.getpid():
+        # Linux may weigh each session as a whole, whatever the niceness in it: "autogroup" in sched(7).
+        with contextlib.suppress(OSError):
+            Path("/proc/self/autogroup").write_text("19")
+
+
 def report(tally: Tally, seconds: float) -> str:
     """Return what came of it, with the command that tells each failing history."""
     lines = [
@@ -179,7 +189,10 @@ def main() -> int:
     parser.add_argument("--histories", type=int, help=f"how many ({HISTORIES:,})")
     parser.add_argument("--processes", type=int, default=None, help="one for each core")
     parser.add_argument("--minutes", type=float, help="it fails when it takes longer")
+    parser.add_argument("--background", action="store_true", help="with what others leave of the processors")
     given = parser.parse_args()
+    if given.background:
+        stand_back()
     if given.seed is not None and given.histories is None:
         return tell(given.seed)
     started = time.monotonic()
