@@ -293,7 +293,12 @@ class Checks:
             most = 1
         parts = 1 if submit.on_uncertain == "fail" else 1 + self.risks
         again = 0 if self.plan.keyed else self.begun_again
-        self.check(drafts <= most + again, f"{drafts} drafts, {self.risks} risks, {again} begun again")
+        # The list tells by a time what a refused submit left from what was made since: not when the clock of
+        # one of the two was set back in between.
+        mistaken = self.plan.listed and again > 0 and self.jumped > 0
+        self.check(
+            drafts <= most + again or mistaken, f"{drafts} drafts, {self.risks} risks, {again} begun again"
+        )
         put = submit.steps is not None and self._may_repeat("upload 1")
         for draft in self.api.drafts:
             often = max(draft.uploads.values(), default=0)
