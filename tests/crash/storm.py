@@ -6,7 +6,7 @@ import json
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -68,9 +68,9 @@ class Plan:
     :param at_once: jobs in flight, about.
     :param frozen: seconds of a freeze.
     :param minutes: after these no blow begins. In the last sixth of them no job begins: it would not come to
-        its download.
+        its download. Nor does one when those in flight will do (:func:`will_do`).
     :param drain: minutes in which what is in flight then must end. When enough were hit before ``minutes``
-        are over, new jobs have come until then, and what is left of ``minutes`` is added.
+        are over, what is left of ``minutes`` is added.
     :param concurrency: tasks that one worker runs at a time: more than the machine can, since most of them
         wait for the remote server.
     :param slowness: seconds that the answer to a submit takes at most; less than the client waits for it.
@@ -111,6 +111,15 @@ class Struck:
     hits: dict[str, int]
     jobs: list[tuple[str, int]]
     exchanging: int
+
+
+def will_do(hits: Mapping[str, int], enough: int) -> bool:
+    """Return whether the jobs in flight will do, so that no more need begin, and end after the storm.
+
+    So it is when nothing is missing in the first phase, and a fifth at most in the later ones, to which they
+    come: more than that are in flight.
+    """
+    return hits["submit"] >= enough and min(hits.values()) >= 0.8 * enough
 
 
 class Storm:
@@ -236,6 +245,9 @@ class Storm:
             return False
         return min(self._hits().values()) >= self.plan.enough
 
+    def _will_do(self) -> bool:
+        return self.plan.enough is not None and will_do(self._hits(), self.plan.enough)
+
     def _hits(self) -> dict[str, int]:
         return hit_jobs(list(self.jobs.values()))  # a copy: jobs begin meanwhile
 
@@ -348,7 +360,7 @@ class Storm:
         """
 
         def until_stopped() -> None:
-            while not self._ending.wait(1) and time.monotonic() < until:
+            while not self._ending.wait(1) and time.monotonic() < until and not self._will_do():
                 self._launch_missing()
 
         with ThreadPoolExecutor(1, thread_name_prefix="new jobs") as pool:

@@ -21,7 +21,7 @@ from tests.crash.__main__ import MINUTES, TimeLimit, limited, telling
 from tests.crash.blows import RARE, ROOT, THINGS, Remote, round_of
 from tests.crash.jobs import Flying, Job, depends
 from tests.crash.remote import MARK, Accepted, exchanging, read_journal
-from tests.crash.storm import Plan
+from tests.crash.storm import Plan, will_do
 from tests.crash.verdict import fate_of
 
 DONE: dict[str, str | None] = dict.fromkeys(("job.submit", "job.wait", "job.fetch"), "success")
@@ -165,6 +165,22 @@ def test_each_round_strikes_everything_and_what_is_rare_comes_in_one_of_four() -
     assert set(dealt) == rare
     assert set(fifth) == set(first)
     assert [way for way in reversed(first) if way in rare] == list(reversed(first))[-2:]
+
+
+@pytest.mark.parametrize(
+    ("submit", "wait", "download", "enough"),
+    [
+        (200, 200, 160, True),
+        (200, 160, 160, True),
+        (199, 200, 200, False),
+        (230, 200, 159, False),
+        (230, 159, 200, False),
+    ],
+)
+def test_no_more_jobs_begin_when_those_in_flight_will_do(
+    submit: int, wait: int, download: int, enough: bool
+) -> None:
+    assert will_do({"submit": submit, "wait": wait, "download": download}, 200) is enough
 
 
 def test_a_storm_that_takes_too_long_is_interrupted() -> None:
