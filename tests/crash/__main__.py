@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from airflow_asyncjob.testing.processes import ProcessFamily
+from airflow_asyncjob.testing.processes import ProcessFamily, wait_until
 from tests.crash.blows import ROOT, THINGS
 from tests.crash.storm import Plan, Storm
+from tests.crash.verdict import hit_jobs
 
 MINUTES = 39.5
 """For the storm and the histories, from the start of both: they are less than 40 with what comes before."""
@@ -63,9 +64,7 @@ def _storm(plan: Plan, home: Path, say: Callable[[str], None]) -> int:
     bad = [fate for fate in fates if set(fate.problems) & set(_FATAL)]
     for fate in bad:
         print(f"  {fate.to_dict()}")
-    reached = min(
-        sum(1 for fate in fates if fate.job.hits[phase]) for phase in ("submit", "wait", "download")
-    )
+    reached = min(hit_jobs(fate.job for fate in fates).values())
     if plan.enough is not None and reached < plan.enough:
         print(f"only {reached} jobs were hit in one of the phases, not {plan.enough}")
         return 3
@@ -91,9 +90,15 @@ def telling(histories: int, minutes: float, folder: Path) -> Iterator[Callable[[
     def told() -> int:
         if not histories:
             return 0
-        while (code := family.exit_code("histories")) is None:
-            time.sleep(0.5)
+        wait_until(
+            # It ends by itself after its minutes, and may finish what each process has begun.
+            lambda: not family.alive("histories"),
+            timeout=60 * minutes + 60,
+            what="the histories are told",
+        )
         print(family.log("histories").read_text(), end="", flush=True)
+        code = family.exit_code("histories")
+        assert code is not None
         return code
 
     try:
